@@ -1,0 +1,48 @@
+# Two commands matter: `make run` and `make test`. Everything else serves them.
+# Works with GNU make 3.81 (macOS) and needs nothing but a Python of 3.11 or newer.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+            command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEV := .venv/.installed-dev
+
+.PHONY: run install test lint types check clean
+.DEFAULT_GOAL := run
+
+run: $(STAMP)  ## Start the daemon here; the first start writes a config and the folders.
+	@exec $(BIN)/nemod run
+
+install: $(STAMP)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "nemod needs Python 3.11 or newer, and none was found."; \
+	  echo "  Debian/Ubuntu:  sudo apt install python3 python3-venv"; echo "  macOS:          brew install python"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no ensurepip, so it cannot make a virtual environment."; \
+	  echo "  Debian/Ubuntu:  sudo apt install python3-venv"; exit 1; }
+	@echo "Making .venv …"
+	@$(PYTHON) -m venv .venv
+
+$(STAMP): $(BIN)/python pyproject.toml
+	@echo "Installing nemod and its ffmpeg (about 100 MB, once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(DEV): $(BIN)/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP) $@
+
+test: $(DEV)  ## Everything that CI runs but for lint and types.
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV)
+	$(BIN)/mypy
+
+check: lint types test
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,113 @@
+"""The engine boundary: what an engine is given, what it tells, and the contract that every one keeps.
+
+1. Nothing happens between the `yield` of a Checkpoint and the next pull, so `yield Checkpoint(...)` is a write-ahead log.
+2. Given any token that it ever yielded, `run` reaches an equally good Output as without interruption.
+3. An effect that costs money lies behind a Checkpoint announcing it and is never repeated from that token.
+4. `Wait` and `Output` end the run; otherwise it raises `EngineError` and nothing else.
+5. Closing the generator leaves no child process and no open socket within 5 s.
+6. Tokens are opaque to everybody else and carry a version.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NewType, Protocol
+
+from nemod.config.model import Preset
+from nemod.failure import Failure, NemodError
+from nemod.media.info import MediaInfo
+from nemod.media.verdict import Refuse
+
+Token = NewType("Token", str)
+
+
+class EngineName(StrEnum):
+    """The engines there are."""
+
+    LOCAL = "local"
+    NEMO = "nemo"
+
+
+class How(StrEnum):
+    """How a source becomes its output: as it is, re-wrapped without touching the picture, or encoded."""
+
+    PASS = "pass"  # noqa: S105 - not a secret
+    REMUX = "remux"
+    ENCODE = "encode"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One try at one output.
+
+    `folder` exists, is empty or holds what an earlier run of the same attempt left, and lies in the outbox's file system.
+    `refusals` is what the judge said of earlier outputs of the same job, oldest first.
+    """
+
+    job: int
+    source: Path
+    media: MediaInfo
+    how: How
+    preset: Preset
+    limit_bytes: int
+    folder: Path
+    refusals: tuple[Refuse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Committed to the ledger before the engine takes its next breath."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far; never stored. `stage` is a few plain words, `fraction` of the whole from 0 to 1."""
+
+    stage: str
+    fraction: float | None = None
+    speed: float | None = None  # seconds of video per second
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Nothing to do until then (epoch seconds); the slot is freed and the job resumes from the token."""
+
+    token: Token
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A finished file inside the task's folder, not yet judged; the token continues the session after a refusal."""
+
+    path: Path
+    token: Token | None = None
+    note: str = ""  # one sentence on how it was made, for the log and the receipt
+
+
+Event = Checkpoint | Progress | Wait | Output
+
+
+class EngineError(NemodError):
+    """The engine could not reach an output."""
+
+
+class Engine(Protocol):
+    """Turns a source into an output; see the module for the contract."""
+
+    @property
+    def name(self) -> EngineName:
+        """Which one it is."""
+        ...
+
+    async def ready(self) -> Failure | None:
+        """What keeps it from working now: no binary, no token, no credits; None when it can."""
+        ...
+
+    def run(self, task: Task, token: Token | None) -> AsyncGenerator[Event, None]:
+        """Work on a task, from the start or from a token that an earlier run yielded."""
+        ...

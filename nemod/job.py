@@ -1,0 +1,206 @@
+"""A job is a row of facts that only go from empty to filled; what to do next is a pure function of which are empty.
+
+Every change of state is a `Move` and stands in `TRANSITIONS`; the README's diagram is printed from that table.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NewType
+
+from nemod.config.model import Folder
+from nemod.engines.base import EngineName, How, Token
+from nemod.failure import Failure
+from nemod.media.info import MediaInfo
+from nemod.media.verdict import Accept, Refuse, Verdict
+
+JobId = NewType("JobId", int)
+AttemptId = NewType("AttemptId", int)
+
+
+class JobState(StrEnum):
+    """Who moves a job on, and why, stands beside each."""
+
+    QUEUED = "queued"  # the service claims it once `due` has come and a slot is free: fresh, backing off, or polling
+    RUNNING = "running"  # this process's runner moves it; at a start it goes back to queued
+    PARKED = "parked"  # only a person moves it; the failure's hint says how
+    DONE = "done"  # nobody: delivered and the original disposed of
+    FAILED = "failed"  # only a person (`retry`); the source lies in the failed folder
+    CANCELLED = "cancelled"  # only a person (`retry`); the source was left where it is, or is gone
+
+
+class Move(StrEnum):
+    """What can happen to a job's state."""
+
+    CLAIM = "claim"
+    YIELD = "yield"
+    RECOVER = "recover"
+    FINISH = "finish"
+    PARK = "park"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    RELEASE = "release"
+
+
+TRANSITIONS: dict[JobState, dict[Move, JobState]] = {
+    JobState.QUEUED: {Move.CLAIM: JobState.RUNNING, Move.CANCEL: JobState.CANCELLED},
+    JobState.RUNNING: {
+        Move.YIELD: JobState.QUEUED,
+        Move.RECOVER: JobState.QUEUED,
+        Move.FINISH: JobState.DONE,
+        Move.PARK: JobState.PARKED,
+        Move.FAIL: JobState.FAILED,
+        Move.CANCEL: JobState.CANCELLED,
+    },
+    JobState.PARKED: {Move.RELEASE: JobState.QUEUED, Move.CANCEL: JobState.CANCELLED},
+    JobState.FAILED: {Move.RELEASE: JobState.QUEUED},
+    JobState.CANCELLED: {Move.RELEASE: JobState.QUEUED},
+    JobState.DONE: {},
+}
+
+#: States in which nothing more will happen by itself and nothing is waited for.
+ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """Which file it is: the same path with another fingerprint is another file."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A file seen in an inbox; `relpath` is relative to it, with surrogate escapes for bytes that are not UTF-8."""
+
+    relpath: str
+    fingerprint: Fingerprint
+
+
+class Lane(StrEnum):
+    """Where a queued job queues: the light lane examines, passes through and remuxes; the others are engines."""
+
+    LIGHT = "light"
+    LOCAL = "local"
+    NEMO = "nemo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The plan that Examine makes: how, and which engines in which order."""
+
+    how: How
+    engines: tuple[EngineName, ...]
+    limit_bytes: int
+
+    @property
+    def lane(self) -> Lane:
+        """Where the job queues before its first attempt."""
+        return Lane(self.engines[0].value) if self.how is How.ENCODE else Lane.LIGHT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One engine's try; closed for good when refused or failed, never overwritten."""
+
+    id: AttemptId
+    engine: EngineName
+    how: How
+    folder: Path
+    token: Token | None = None
+    staged: Path | None = None
+    note: str = ""
+    verdict: Verdict | None = None
+    failure: Failure | None = None
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One file's journey. Times are epoch seconds, sizes bytes."""
+
+    id: JobId
+    folder: Folder  # a snapshot: editing the config never changes a job in flight
+    relpath: str
+    fingerprint: Fingerprint
+    present: bool
+    state: JobState
+    due: float
+    rank: int  # lower goes first
+    tries: int  # failures of the present kind in a row, for back-offs and looks
+    source: Path  # where the source lies now
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    # facts, in the order in which they are filled
+    media: MediaInfo | None = None
+    route: Route | None = None
+    attempts: tuple[Attempt, ...] = ()  # of this round; the last one may be open
+    target: Path | None = None  # intent
+    delivered_bytes: int | None = None
+    disposed: str | None = None  # archived | kept | trashed | deleted | gone | changed
+    # the way of a failure
+    failing: Failure | None = None  # decided: the source goes to the failed folder
+    quarantine: Path | None = None  # intent
+    quarantined: bool = False
+    failure: Failure | None = None  # the last one, for people
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The open attempt."""
+        return self.attempts[-1] if self.attempts and not self.attempts[-1].closed else None
+
+    @property
+    def refusals(self) -> tuple[Refuse, ...]:
+        """What the judge said of this round's outputs, oldest first."""
+        return tuple(a.verdict for a in self.attempts if isinstance(a.verdict, Refuse))
+
+
+class Step(StrEnum):
+    """What the runner does next for a job that it holds."""
+
+    EXAMINE = "examine"
+    OPEN = "open"
+    ENCODE = "encode"
+    JUDGE = "judge"
+    AIM = "aim"
+    PUBLISH = "publish"
+    DISPOSE = "dispose"
+    FINISH = "finish"
+    AIM_QUARANTINE = "aim_quarantine"
+    QUARANTINE = "quarantine"
+    FAIL = "fail"
+
+
+def next_step(job: Job) -> Step:
+    """The first empty fact decides; a decided failure walks its own way."""
+    if job.failing is not None:
+        if job.quarantine is None:
+            return Step.AIM_QUARANTINE
+        return Step.FAIL if job.quarantined else Step.QUARANTINE
+    if job.delivered_bytes is None:
+        if job.media is None or job.route is None:
+            return Step.EXAMINE
+        attempt = job.attempt
+        if attempt is None:
+            return Step.OPEN
+        if attempt.staged is None:
+            return Step.ENCODE
+        if not isinstance(attempt.verdict, Accept):
+            return Step.JUDGE
+        return Step.AIM if job.target is None else Step.PUBLISH
+    return Step.FINISH if job.disposed is not None else Step.DISPOSE
+
+
+def next_engine(job: Job, route: Route) -> tuple[EngineName, How] | None:
+    """Who tries next: each engine of the route once; a refused pass or remux is encoded by the same one. None: nobody."""
+    tried = [(a.engine, a.how) for a in job.attempts if a.closed]
+    if not tried:
+        return route.engines[0], route.how
+    last_engine, last_how = tried[-1]
+    if last_how is not How.ENCODE:
+        return last_engine, How.ENCODE
+    left = [e for e in route.engines if e not in {engine for engine, how in tried if how is How.ENCODE}]
+    return (left[0], How.ENCODE) if left else None
