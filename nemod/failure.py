@@ -21,6 +21,7 @@ class Kind(StrEnum):
     CREDENTIALS = "credentials"
     CREDITS = "credits"
     PLAN = "plan"
+    BUSY = "busy"
     INCOMPLETE = "incomplete"
     REFUSED = "refused"
     UNSUPPORTED = "unsupported"
@@ -53,6 +54,7 @@ SCOPES: dict[Kind, Scope] = {
     Kind.CREDENTIALS: Scope.ENGINE,  # 1001, 401
     Kind.CREDITS: Scope.ENGINE,  # 2001
     Kind.PLAN: Scope.ENGINE,  # 402, 403
+    Kind.BUSY: Scope.JOB,  # a program has it open for writing
     Kind.INCOMPLETE: Scope.JOB,  # the probe cannot read it, yet
     Kind.REFUSED: Scope.JOB,  # the agent answers in words, neither edits nor asks
     Kind.UNSUPPORTED: Scope.JOB,  # no video in it, or a kind that the engine does not take
@@ -130,6 +132,8 @@ Decision = Again | Hold | Next | Park | Fail | Cancel
 LOOKS_CLOSED_S: tuple[float, ...] = (5, 10, 15, 30, 90)
 #: The same where it cannot be known who writes (network and FUSE mounts, systems without leases): a paused copy may go on.
 LOOKS_UNKNOWN_S: tuple[float, ...] = (30, 120, 600, 3600)
+#: A file that is still open for writing is asked again this often: it costs nothing, and its end should not go unnoticed.
+BUSY_S = 1.0
 #: Engine holds grow from one minute to half an hour.
 HOLD_FIRST_S, HOLD_MOST_S = 60.0, 1800.0
 #: A folder whose outbox is full or read-only is looked at again this often.
@@ -163,6 +167,8 @@ def decide(failure: Failure, *, tries: int, looks: tuple[float, ...], now: float
                 return Park()
             wait = min(BACKOFF_FIRST_S * 2.0**tries, BACKOFF_MOST_S) * (1 + 0.2 * jitter)
             return Again(due=now + wait, counts=True)
+        case Kind.BUSY:
+            return Again(due=now + BUSY_S, counts=False)
         case Kind.INCOMPLETE:
             return Again(due=now + looks[tries], counts=True) if tries < len(looks) else Fail()
         case Kind.UNCERTAIN | Kind.BUG:

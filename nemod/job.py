@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NewType
 
 from nemod.config.model import Folder
-from nemod.engines.base import EngineName, How, Token
+from nemod.engines.base import EngineName, Token
 from nemod.failure import Failure
 from nemod.media.info import MediaInfo
-from nemod.media.verdict import Accept, Refuse, Verdict
+from nemod.media.verdict import Accept, How, Refuse, Verdict
 
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)

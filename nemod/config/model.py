@@ -51,7 +51,7 @@ class Folder:
     inbox: Path
     outbox: Path
     originals: Path
-    failed: Path
+    failed: Path | None  # None: a file that fails stays where it is
     preset: Preset
     engine: EnginePolicy = EnginePolicy.AUTO
     after: After = After.ARCHIVE

@@ -17,7 +17,7 @@ from typing import NewType, Protocol
 from nemod.config.model import Preset
 from nemod.failure import Failure, NemodError
 from nemod.media.info import MediaInfo
-from nemod.media.verdict import Refuse
+from nemod.media.verdict import How, Refuse
 
 Token = NewType("Token", str)
 
@@ -27,14 +27,6 @@ class EngineName(StrEnum):
 
     LOCAL = "local"
     NEMO = "nemo"
-
-
-class How(StrEnum):
-    """How a source becomes its output: as it is, re-wrapped without touching the picture, or encoded."""
-
-    PASS = "pass"  # noqa: S105 - not a secret
-    REMUX = "remux"
-    ENCODE = "encode"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,8 @@ class MediaInfo:
     others: tuple[str, ...] = ()  # subtitle, data, attachment, cover: tracks that are neither picture nor sound
     chapters: int = 0
     creation_time: str | None = None
-    has_location: bool = False
+    has_location: bool = False  # anything that tells where it was taken, or may
+    location: str | None = None  # that place in ISO 6709, where it stands in a tag
     mp4: bool = False  # ISO base media by its boxes, not QuickTime
     faststart: bool = False  # moov before mdat
     fragmented: bool = False

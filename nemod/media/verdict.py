@@ -4,8 +4,29 @@ Source: the inline-safe profile that every chat and platform accepts (MP4, H.264
 pixels, rotation applied, one AAC-LC track, moov first). Sizes are bytes, durations seconds.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from nemod.config.model import Preset
+from nemod.media.info import MediaInfo, VideoStream
+
+PROFILES = frozenset({"Baseline", "Constrained Baseline", "Main", "High", "Constrained High"})
+LEVEL_MOST = 52  # 5.2: what phones decode in hardware
+FPS_MOST = 60.0
+RATE_MOST_HZ = 48_000
+#: Frames per second that a measured rate may be above a bound: one frame too many in a short clip is no fault.
+FPS_SLACK = 0.5
+#: Containers whose time stamps can be copied; AVI and raw streams have none for the order in which pictures are shown.
+TIMED = ("mov", "matroska", "flv", "mpegts")
+
+
+class How(StrEnum):
+    """How a source becomes its output: as it is, re-wrapped without touching the picture, or encoded."""
+
+    PASS = "pass"  # noqa: S105 - not a secret
+    REMUX = "remux"
+    ENCODE = "encode"
 
 
 class Reason(StrEnum):
@@ -37,3 +58,180 @@ class Refuse:
 
 
 Verdict = Accept | Refuse
+
+
+def how(media: MediaInfo, preset: Preset, limit_bytes: int) -> How:
+    """The least work that makes a source what its preset asks for, as far as the source itself tells."""
+    if not check(media, preset, limit_bytes):
+        return How.PASS
+    video = media.video
+    if (
+        video is None
+        or media.size_bytes > limit_bytes
+        or any(_picture_faults(video))
+        or any(_out_of_bounds(video, preset))
+        or any(_damage(media))
+        or not media.container.startswith(TIMED)
+    ):
+        return How.ENCODE
+    return How.REMUX
+
+
+def check(media: MediaInfo, preset: Preset, limit_bytes: int) -> tuple[str, ...]:
+    """Every reason why a file would not do as it is, as sentences; none: it fits and plays inline."""
+    return (
+        *_too_big(media, limit_bytes),
+        *inline_faults(media),
+        *(_out_of_bounds(media.video, preset) if media.video else ()),
+        *_place(media, preset),
+        *_damage(media),
+    )
+
+
+def inline_faults(media: MediaInfo) -> tuple[str, ...]:
+    """Why a file may not play inside a chat or a page, as sentences; none: it plays everywhere."""
+    if media.video is None:
+        return ("It has no picture.",)
+    return (*_picture_faults(media.video), *_wrapping_faults(media), *_sound_faults(media))
+
+
+def judge(
+    source: MediaInfo, output: MediaInfo, *, preset: Preset, limit_bytes: int, decode_error: str | None, how: How
+) -> Verdict:
+    """Whether an output keeps the promise.
+
+    Args:
+        source: the original, measured.
+        output: the result, measured.
+        preset: what it must be.
+        limit_bytes: bytes that it may have at most.
+        decode_error: the first error of a full decode, if there was one.
+        how: how it was made; without an encode no frame may be missing.
+    """
+    findings: tuple[tuple[Reason, Iterator[str]], ...] = (
+        (Reason.OVER_LIMIT, _too_big(output, limit_bytes)),
+        (Reason.DURATION, _other_length(source, output)),
+        (Reason.NOT_INLINE, iter(inline_faults(output))),
+        (Reason.PICTURE, _other_picture(source, output, preset, how)),
+        (Reason.SOUND, _other_sound(source, output)),
+        (Reason.NOT_INLINE, _place(output, preset)),
+        (Reason.DECODE, iter((f"It does not decode: {decode_error}",) if decode_error else ())),
+    )
+    for reason, faults in findings:
+        if detail := " ".join(faults):
+            return Refuse(reason=reason, detail=detail, size_bytes=output.size_bytes)
+    return Accept(size_bytes=output.size_bytes)
+
+
+def _too_big(media: MediaInfo, limit_bytes: int) -> Iterator[str]:
+    if media.size_bytes > limit_bytes:
+        yield f"It has {media.size_bytes:,} bytes, {media.size_bytes - limit_bytes:,} over the limit of {limit_bytes:,}."
+
+
+def _picture_faults(video: VideoStream) -> Iterator[str]:
+    """What only an encode can mend."""
+    if video.codec != "h264":
+        yield f"Its picture is coded as {video.codec}, not H.264."
+    else:
+        if video.profile not in PROFILES:
+            yield f"Its H.264 profile is {video.profile or 'unknown'}, which many players cannot decode."
+        if video.level is not None and video.level > LEVEL_MOST:
+            yield f"Its H.264 level is {video.level / 10:.1f}, above 5.2."
+    if video.pixel_format not in {"yuv420p", "yuvj420p"}:
+        yield f"Its pixels are {video.pixel_format}, not 8 bit 4:2:0."
+    if video.color_range == "pc":
+        yield "Its colours use the full range, which players show too dark or too pale."
+    if video.hdr:
+        yield "It is HDR, which looks washed out on ordinary screens."
+    if video.pixel_aspect != 1:
+        yield "Its pixels are not square."
+    if video.rotation_deg:
+        yield f"It is stored lying on its side or head, to be turned by {video.rotation_deg} degrees."
+    if video.width % 2 or video.height % 2:
+        yield f"Its size of {video.width}x{video.height} is odd."
+    if video.interlaced:
+        yield "It is interlaced."
+    if video.fps > FPS_MOST + FPS_SLACK:
+        yield f"It has {video.fps:.0f} frames per second, above {FPS_MOST:.0f}."
+
+
+def _wrapping_faults(media: MediaInfo) -> Iterator[str]:
+    """What writing the same streams into a new file mends."""
+    if not media.mp4:
+        yield "It is not an MP4."
+    elif media.fragmented:
+        yield "It is a fragmented MP4, as streams are."
+    elif not media.faststart:
+        yield "Its index lies at the end, so it plays only after all has arrived."
+    if media.others:
+        yield f"It carries more than picture and sound: {', '.join(sorted(set(media.others)))}."
+    if len(media.audio) > 1:
+        yield f"It has {len(media.audio)} sound tracks."
+
+
+def _sound_faults(media: MediaInfo) -> Iterator[str]:
+    """What coding the sound anew mends, with the picture untouched."""
+    audio = media.main_audio
+    if audio is None:
+        return
+    if audio.codec != "aac" or audio.profile != "LC":
+        yield f"Its sound is coded as {audio.codec}{f' {audio.profile}' if audio.profile else ''}, not AAC-LC."
+    if audio.channels > 2:
+        yield f"Its sound has {audio.channels} channels."
+    if audio.sample_rate_hz > RATE_MOST_HZ:
+        yield f"Its sound has {audio.sample_rate_hz:,} samples per second, above {RATE_MOST_HZ:,}."
+
+
+def _out_of_bounds(video: VideoStream, preset: Preset) -> Iterator[str]:
+    if preset.max_height is not None and video.short_side > preset.max_height:
+        yield f"Its shorter side is {video.short_side} pixels, above {preset.max_height}."
+    if preset.max_fps is not None and video.fps > preset.max_fps + FPS_SLACK:
+        yield f"It has {video.fps:.4g} frames per second, above {preset.max_fps:g}."
+
+
+def _place(media: MediaInfo, preset: Preset) -> Iterator[str]:
+    if media.has_location and not preset.keep_location:
+        yield "It may tell where it was filmed."
+
+
+def _damage(media: MediaInfo) -> Iterator[str]:
+    if media.cut_off_s:
+        yield f"It ends {media.cut_off_s:.1f} s before the length that it announces."
+    elif media.damaged:
+        yield "Parts of it are broken."
+
+
+def _other_length(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
+    if abs(output.duration_s - source.duration_s) > max(0.5, 0.01 * source.duration_s):
+        yield f"It lasts {output.duration_s:.2f} s, its source {source.duration_s:.2f} s."
+
+
+def _other_picture(source: MediaInfo, output: MediaInfo, preset: Preset, how: How) -> Iterator[str]:
+    was, now = source.video, output.video
+    if was is None or now is None:
+        return  # no picture is no inline video, and said there
+    yield from _out_of_bounds(now, preset)
+    (was_wide, was_high), (wide, high) = was.display_size, now.display_size
+    if wide > was_wide + 2 or high > was_high + 2:
+        yield f"Its picture of {wide}x{high} is larger than the source's of {was_wide}x{was_high}."
+    # Even sizes cost up to two pixels on each side, much in a small picture.
+    if abs(wide * was_high / (high * was_wide) - 1) > 0.02 + 2 / wide + 2 / high:
+        yield f"Its picture of {wide}x{high} has another shape than the source's of {was_wide}x{was_high}."
+    # The whole may be as long as it should by the sound alone. How long the last frame stays is lost in many a container.
+    was_s, now_s = was.end_s - was.start_s, now.end_s - now.start_s
+    if was_s - now_s > max(2.0, 0.05 * was_s):
+        yield f"Its picture lasts {now_s:.2f} s, the source's {was_s:.2f} s."
+    if how is not How.ENCODE and abs(was.frames - now.frames) > 2 + 0.01 * was.frames:
+        yield f"It holds {now.frames} frames, its source {was.frames}."
+
+
+def _other_sound(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
+    was, now = source.main_audio, output.main_audio
+    if was is None and now is not None:
+        yield "It has sound and its source has none."
+    elif was is not None and now is None:
+        yield "Its sound is missing."
+    elif was is not None and now is not None:
+        was_s, now_s = was.end_s - was.start_s, now.end_s - now.start_s
+        if was_s - now_s > max(1.0, 0.02 * was_s):
+            yield f"Its sound lasts {now_s:.2f} s, the source's {was_s:.2f} s."

@@ -1,0 +1,177 @@
+"""What the commands share: options, where things lie, reading config and ledger, and printing.
+
+Rules kept here:
+- data goes to standard output, everything said to a person to standard error;
+- a name is made safe before a terminal sees it; JSON is plain ASCII;
+- reading never creates anything: no ledger yet is an empty answer.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nemod.cli.exits import ExitCode, Stop
+from nemod.config.builtin import builtin_presets
+from nemod.config.model import Config, Preset
+from nemod.config.parse import parse
+from nemod.config.places import config_file, state_dir
+from nemod.config.problem import did_you_mean
+from nemod.daemon.board import read_board
+from nemod.daemon.locks import daemon_runs
+from nemod.daemon.service import LEDGER, open_ledger
+from nemod.ledger.ledger import Ledger
+from nemod.text import safe
+from nemod.views import Scene, Sheet
+
+#: A pipe has no width: rows stay on their lines, whatever their length.
+_PIPE_WIDTH = 100_000
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The config to use instead of NEMOD_CONFIG or the usual place."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where things lie; `named` says that a person named the config, which then must be there."""
+
+    config: Path
+    named: bool
+    state: Path
+    home: Path
+
+    def load(self) -> Config:
+        """The config.
+
+        Raises:
+            Stop: it is missing or faulty; every problem is a line.
+        """
+        config = parse(self.config, home=self.home)
+        if isinstance(config, Config):
+            return config
+        raise Stop(ExitCode.USAGE, *map(str, config), hint=self.how_to_init())
+
+    def load_if_any(self) -> Config | None:
+        """The config for a command that can do without; one that was named on purpose must be sound."""
+        if self.named:
+            return self.load()
+        if not self.config.exists():
+            return None
+        config = parse(self.config, home=self.home)
+        if isinstance(config, Config):
+            return config
+        tell(f"The config {self.config} has problems and is left out; see: nemod config check")
+        return None
+
+    def how_to_init(self) -> str:
+        """How to write a config in a place of one's own that has none; for the usual place the problem itself says it."""
+        return f"Write one with: nemod init --config {self.config}" if self.named and not self.config.exists() else ""
+
+
+def places(flag: Path | None) -> Places:
+    """Where things lie, from the command line, the environment and the platform."""
+    home = Path.home()
+    named = flag is not None or bool(os.environ.get("NEMOD_CONFIG"))
+    return Places(config=config_file(flag, os.environ, home), named=named, state=state_dir(os.environ), home=home)
+
+
+def presets_of(config: Config | None) -> Mapping[str, Preset]:
+    """Every preset that can be named."""
+    return builtin_presets() if config is None else config.presets
+
+
+def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset:
+    """A preset by name.
+
+    Raises:
+        Stop: there is none; the message suggests one.
+    """
+    if name not in presets:
+        hint = did_you_mean(name, presets, otherwise="See all of them with: nemod presets")
+        raise Stop(ExitCode.USAGE, f'There is no preset named "{name}".', hint=hint)
+    return presets[name]
+
+
+def complete_preset(incomplete: str) -> list[tuple[str, str]]:
+    """Preset names for a shell's completion; a faulty config only hides its own."""
+    where = places(None)
+    config = parse(where.config, home=where.home) if where.config.exists() else None
+    presets = presets_of(config if isinstance(config, Config) else None)
+    return [(name, preset.summary) for name, preset in presets.items() if name.startswith(incomplete)]
+
+
+# -- the ledger ---------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def existing_ledger(state: Path) -> Iterator[Ledger | None]:
+    """The ledger of a state folder; None when there is none yet.
+
+    Raises:
+        LedgerError: it cannot be used.
+    """
+    if not (state / LEDGER).exists():
+        yield None
+        return
+    ledger = open_ledger(state)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def scene(state: Path, ledger: Ledger) -> Scene:
+    """What jobs are seen against, now."""
+    alive = daemon_runs(state)
+    return Scene(board=read_board(state) if alive else {}, holds=ledger.holds(), alive=alive, now=time.time())
+
+
+# -- printing -----------------------------------------------------------------------------------------------------------------
+
+
+def tell(text: str) -> None:
+    """Say something to a person, on standard error."""
+    complain(f"nemod: {text}")
+
+
+def complain(*lines: str) -> None:
+    """Print lines on standard error as they are, made safe."""
+    for line in lines:
+        print(safe(line), file=sys.stderr)  # noqa: T201
+
+
+def say(text: str = "") -> None:
+    """Print a line of data; texts from outside must have been made safe."""
+    print(text)  # noqa: T201
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print a value for programs; without an indent on one line."""
+    say(json.dumps(value, indent=indent, allow_nan=False))
+
+
+def print_sheet(sheet: Sheet) -> None:
+    """Print a table whose cells are safe: columns under bold heads on a terminal, plain text elsewhere."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in sheet.columns:
+        table.add_column(Text(column), overflow="fold")
+    for row in sheet.rows:
+        table.add_row(*map(Text, row))
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().rstrip("\n").split("\n"):
+        say(line.rstrip(" "))

@@ -1,0 +1,143 @@
+"""`nemod init`, `nemod config check` and `nemod config show`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import typer
+
+from nemod.cli.common import ConfigOption, JsonOption, complain, places, print_json, say
+from nemod.cli.exits import ExitCode, Stop
+from nemod.config.builtin import builtin_presets
+from nemod.config.model import Config, Folder, Preset
+from nemod.config.parse import parse
+from nemod.config.prepare import inspect, prepare
+from nemod.config.units import format_limit
+from nemod.config.write import write_default
+from nemod.text import safe
+from nemod.views import tilde
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog="\b\nExamples:\n  nemod init\n  nemod init --config clips.toml")(init)
+    group = typer.Typer(no_args_is_help=True, help="Check the config, or show what it comes to.")
+    group.command(epilog="\b\nExamples:\n  nemod config check\n  nemod config check --config clips.toml && echo sound")(check)
+    group.command(epilog="\b\nExamples:\n  nemod config show\n  nemod config show --json | jq .folders")(show)
+    app.add_typer(group, name="config", epilog="\b\nExample:\n  nemod config check")
+
+
+def init(config: ConfigOption = None) -> None:
+    """Write a commented config and make its folders.
+
+    A config that is there already is left alone.
+    """
+    where = places(config)
+    try:
+        write_default(where.config)
+    except FileExistsError as error:
+        hint = "Edit it, then: nemod config check"
+        raise Stop(ExitCode.USAGE, f"There is a config already: {where.config}", hint=hint) from error
+    made = where.load()
+    say(f"Written: {tilde(where.config.absolute(), where.home)}")
+    if problems := prepare(made, home=where.home):
+        raise Stop(ExitCode.USAGE, *map(str, problems))
+    for folder in made.folders:
+        say(f"Folder for {folder.preset.name}: {tilde(folder.inbox, where.home)}")
+    say("Start with: nemod run" if config is None else f"Start with: nemod run --config {safe(str(config))}")
+
+
+def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Find every problem in the config and its folders.
+
+    Exit code 2: there is one.
+    """
+    where = places(config)
+    found = parse(where.config, home=where.home)
+    problems = inspect(found, home=where.home) if isinstance(found, Config) else found
+    if as_json:
+        print_json(
+            {
+                "file": str(where.config),
+                "ok": not problems,
+                "problems": [{**asdict(problem), "file": str(problem.file)} for problem in problems],
+            }
+        )
+    elif problems:
+        complain(*map(str, problems))
+    else:
+        say(f"{tilde(where.config, where.home)}: no problems")
+    if problems:
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def show(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show the config with every default filled in.
+
+    What is printed is a config itself.
+    """
+    found = places(config).load()
+    value = effective(found)
+    if as_json:
+        print_json({"file": str(found.file), **value})
+        return
+    say(f"# {safe(str(found.file))}")
+    say(tomli_w.dumps(_without_none(value)).rstrip("\n"))
+
+
+def effective(config: Config) -> dict[str, dict[str, Any]]:
+    """A config in the words of the config; None where nothing is set."""
+    settings = config.settings
+    own = (preset for name, preset in config.presets.items() if name not in builtin_presets())
+    return {
+        "nemod": {
+            "settle": f"{settings.settle_s:g}s",
+            "rescan": f"{settings.rescan_s:g}s",
+            "workers": settings.workers,
+            "log_format": settings.log_format,
+            "log_level": settings.log_level,
+            "ffmpeg": _text(settings.ffmpeg),
+        },
+        "folders": {folder.name: _folder(folder) for folder in config.folders},
+        "presets": {preset.name: _preset(preset) for preset in own},
+    }
+
+
+def _folder(folder: Folder) -> dict[str, Any]:
+    return {
+        "inbox": _text(folder.inbox),
+        "preset": folder.preset.name,
+        "outbox": _text(folder.outbox),
+        "originals": _text(folder.originals),
+        "failed": _text(folder.failed),
+        "engine": folder.engine.value,
+        "after": folder.after.value,
+        "recursive": folder.recursive,
+        "ignore": list(folder.ignore),
+    }
+
+
+def _preset(preset: Preset) -> dict[str, Any]:
+    return {
+        "limit": None if preset.limit_bytes is None else format_limit(preset.limit_bytes),
+        "max_height": preset.max_height,
+        "max_fps": preset.max_fps,
+        "codec": preset.codec,
+        "audio_bitrate": preset.audio_bitrate_bps,
+        "keep_location": preset.keep_location,
+        "message": preset.message,
+        "skill": preset.skill,
+        "summary": preset.summary or None,
+    }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is not set is left out."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value for key, value in table.items() if value is not None
+    }

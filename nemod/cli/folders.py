@@ -1,0 +1,96 @@
+"""`nemod folders list` and `nemod folders add`."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nemod.cli.common import (
+    ConfigOption,
+    JsonOption,
+    Places,
+    complete_preset,
+    existing_ledger,
+    places,
+    print_json,
+    print_sheet,
+    say,
+)
+from nemod.cli.exits import ExitCode, Stop
+from nemod.config.prepare import prepare
+from nemod.config.write import add_folder
+from nemod.daemon.locks import daemon_runs
+from nemod.daemon.mailbox import Verb
+from nemod.views import fields, folder_view, folders_sheet, tilde
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="List the watch folders, or add one.")
+    group.command("list", epilog="\b\nExamples:\n  nemod folders list\n  nemod folders list --json | jq -r '.[].inbox'")(show)
+    group.command(
+        "add",
+        epilog="\b\nExamples:\n"
+        "  nemod folders add mail --preset gmail\n"
+        "  nemod folders add friends -p discord              20 MB, Discord's free limit since August 2026\n"
+        "  nemod folders add bot -p discord-10mb             10 MB, for old clients, bots and webhooks\n"
+        "  nemod folders add nas -p whatsapp --inbox /srv/nas/whatsapp",
+    )(add)
+    app.add_typer(group, name="folders", epilog="\b\nExample:\n  nemod folders add mail --preset gmail")
+
+
+def show(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the folders: where to drop videos, where results appear."""
+    where = places(config)
+    views = [folder_view(folder) for folder in where.load().folders]
+    if as_json:
+        print_json([fields(view) for view in views])
+    else:
+        print_sheet(folders_sheet(views, home=where.home))
+
+
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A short name: letters, digits, dashes.", show_default=False)],
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset", "-p", metavar="PRESET", autocompletion=complete_preset, help="What must come out; see: nemod presets"
+        ),
+    ],
+    inbox: Annotated[
+        Path | None, typer.Option("--inbox", metavar="DIR", help="Where videos are dropped; ~/Compress/NAME by default.")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Add a folder; a running daemon takes it up at once.
+
+    It is written to a file of its own beside the config, in folders.d.
+    """
+    where = places(config)
+    chosen = Path("~", "Compress", name) if inbox is None else inbox
+    chosen = chosen if chosen.parts[:1] == ("~",) else chosen.absolute()
+    written = add_folder(where.config, name, preset, chosen, home=where.home)
+    if not isinstance(written, Path):
+        raise Stop(ExitCode.USAGE, *map(str, written), hint=where.how_to_init())
+    whole = where.load()
+    (folder,) = (f for f in whole.folders if f.name == name)
+    # Only the new one counts here: that another folder's disk is away must not keep it out.
+    if problems := prepare(replace(whole, folders=(folder,)), home=where.home):
+        written.unlink()
+        raise Stop(ExitCode.USAGE, *map(str, problems))
+    _tell_daemon(where)
+    if as_json:
+        print_json({"file": str(written), **fields(folder_view(folder))})
+    else:
+        say(f"Drop a video into  {tilde(folder.inbox, where.home)}")
+        say(f"Find the result in {tilde(folder.outbox, where.home)}")
+
+
+def _tell_daemon(where: Places) -> None:
+    if daemon_runs(where.state):
+        with existing_ledger(where.state) as ledger:
+            if ledger is not None:
+                ledger.request(Verb.RELOAD, None, now=time.time())

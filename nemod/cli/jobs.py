@@ -1,0 +1,218 @@
+"""`nemod jobs …`: see what became of files, and say what should become of them.
+
+While a daemon runs, it alone changes jobs: a word is left in its mailbox and its answer is awaited for a moment. Without
+one the command changes the ledger itself, by the same function.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nemod.cli.common import (
+    ConfigOption,
+    JsonOption,
+    Places,
+    existing_ledger,
+    places,
+    print_json,
+    print_sheet,
+    say,
+    scene,
+    tell,
+)
+from nemod.cli.exits import ExitCode, Stop
+from nemod.config.model import Config, Folder
+from nemod.config.parse import parse
+from nemod.config.units import format_exact
+from nemod.daemon.locks import daemon_runs
+from nemod.daemon.mailbox import Verb, apply
+from nemod.job import ENDED, JobId, JobState
+from nemod.ledger.ledger import Ledger
+from nemod.text import safe
+from nemod.views import OPEN, JobView, fields, job_detail, job_view, jobs_sheet
+
+#: How many jobs that are over a plain list shows.
+RECENT = 20
+#: How long a daemon's answer is awaited; it looks at its mailbox twice a second.
+ANSWER_S, ASK_EVERY_S = 2.5, 0.05
+#: In which states a word means something; in others its answer is no, and nobody need be asked.
+MEANT_FOR: Mapping[Verb, frozenset[JobState]] = {
+    Verb.CANCEL: frozenset(OPEN),
+    Verb.RETRY: frozenset({JobState.FAILED, JobState.CANCELLED}),
+    Verb.RELEASE: frozenset({JobState.PARKED, JobState.QUEUED}),
+    Verb.FIRST: frozenset({JobState.QUEUED}),
+}
+
+IdsArgument = Annotated[list[int], typer.Argument(metavar="ID", help="Numbers from: nemod jobs list", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="List, show, retry, cancel, release jobs.")
+    group.command(
+        "list",
+        epilog="\b\nExamples:\n  nemod jobs list\n  nemod jobs list --state failed\n  nemod jobs list --all --json | jq length",
+    )(show_all)
+    group.command("show", epilog="\b\nExamples:\n  nemod jobs show 7\n  nemod jobs show 7 --json | jq .history")(show_one)
+    group.command("retry", epilog="\b\nExample:\n  nemod jobs retry 7 9")(retry)
+    group.command("cancel", epilog="\b\nExample:\n  nemod jobs cancel 7")(cancel)
+    group.command("release", epilog="\b\nExample:\n  nemod jobs release 7")(release)
+    group.command("first", epilog="\b\nExample:\n  nemod jobs first 7")(first)
+    app.add_typer(group, name="jobs", epilog="\b\nExample:\n  nemod jobs list --state failed")
+
+
+def show_all(
+    every: Annotated[bool, typer.Option("--all", help="All that there ever were.")] = False,
+    state: Annotated[JobState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs: all open ones, and the last 20 others."""
+    where = places(None)
+    views: list[JobView] = []
+    with existing_ledger(where.state) as ledger:
+        if ledger is not None:
+            if state is not None:
+                found = ledger.jobs(states=[state])
+            elif every:
+                found = ledger.jobs()
+            else:
+                found = (*ledger.jobs(states=OPEN), *ledger.jobs(states=ENDED, newest=RECENT))
+            now = scene(where.state, ledger)
+            views = [job_view(job, now) for job in sorted(found, key=lambda job: job.id)]
+    if as_json:
+        print_json([fields(view) for view in views])
+    elif views:
+        print_sheet(jobs_sheet(views, home=where.home))
+    else:
+        tell("There are no such jobs." if state is not None else "There are no jobs yet.")
+
+
+def show_one(
+    job: Annotated[int, typer.Argument(metavar="ID", help="A number from: nemod jobs list", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Show a job: its facts, what was tried, its history."""
+    where = places(None)
+    with existing_ledger(where.state) as ledger:
+        found = None if ledger is None else ledger.job(JobId(job))
+        if ledger is None or found is None:
+            raise _unknown([job])
+        detail = job_detail(found, scene(where.state, ledger), ledger.history(found.id))
+    if as_json:
+        print_json(detail)
+    else:
+        _print_detail(detail)
+
+
+def _print_detail(detail: Mapping[str, Any]) -> None:
+    for key, value in detail.items():
+        match key, value:
+            case _, None | [] | "":
+                pass
+            case "failure", {"kind": kind, "detail": what, "hint": hint}:
+                say(f"{key:>12}  {safe(what)} ({kind})")
+                if hint:
+                    say(f"{'':>12}  {safe(hint)}")
+            case "media", dict():
+                say(f"{key:>12}  {_media_text(value)}")
+            case "tries", list():
+                for number, attempt in enumerate(value, 1):
+                    say(f"{f'try {number}':>12}  {_try_text(attempt)}")
+            case "history", list():
+                for number, event in enumerate(value):
+                    label = "" if number else key
+                    say(f"{label:>12}  {_moment(event['at'])}  {event['was'] or 'new'} -> {event['now']}")
+            case (("created" | "started" | "finished" | "due"), float()):
+                say(f"{key:>12}  {_moment(value)}")
+            case str(), int() if key.endswith("_bytes"):
+                say(f"{key.removesuffix('_bytes'):>12}  {format_exact(value)}")
+            case _:
+                say(f"{key:>12}  {safe(str(value))}")
+
+
+def _media_text(media: Mapping[str, Any]) -> str:
+    video, sound = media["video"], [audio["codec"] for audio in media["audio"]]
+    picture = f"{video['codec']} {video['width']}x{video['height']} {video['fps']:.4g} fps" if video else "no picture"
+    return f"{media['duration_s']:.1f} s, {picture}, sound: {', '.join(sound) or 'none'}"
+
+
+def _try_text(attempt: Mapping[str, Any]) -> str:
+    failure = attempt["failure"]
+    outcome = attempt["refused"] or (failure and failure["detail"]) or attempt["note"]
+    return f"{attempt['engine']} {attempt['how']}" + (f": {safe(outcome)}" if outcome else "")
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def retry(ids: IdsArgument, config: ConfigOption = None) -> None:
+    """Start failed or cancelled jobs again.
+
+    With the folder and its preset as the config has them now.
+    """
+    _ask(Verb.RETRY, ids, config)
+
+
+def cancel(ids: IdsArgument, config: ConfigOption = None) -> None:
+    """Stop jobs; their files stay where they are."""
+    _ask(Verb.CANCEL, ids, config)
+
+
+def release(ids: IdsArgument, config: ConfigOption = None) -> None:
+    """Let parked or waiting jobs go on now.
+
+    For when what they waited for has been put right.
+    """
+    _ask(Verb.RELEASE, ids, config)
+
+
+def first(ids: IdsArgument, config: ConfigOption = None) -> None:
+    """Put queued jobs ahead of all others, in the order given."""
+    _ask(Verb.FIRST, ids, config)
+
+
+def _ask(verb: Verb, ids: list[int], config: Path | None) -> None:
+    where = places(config)
+    # The last one asked for goes to the very front, so the first of several is asked for last.
+    jobs = [JobId(number) for number in (reversed(ids) if verb is Verb.FIRST else ids)]
+    with existing_ledger(where.state) as ledger:
+        if ledger is None:
+            raise _unknown(ids)
+        if missing := [job for job in jobs if ledger.job(job) is None]:
+            raise _unknown(missing)
+        done = [_ask_one(ledger, where, verb, job) for job in jobs]
+    if not all(done):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _ask_one(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> bool:
+    job = ledger.job(number)
+    if job is not None and job.state in MEANT_FOR[verb] and daemon_runs(where.state):
+        ledger.request(verb, number, now=time.time())
+        until = time.monotonic() + ANSWER_S
+        while (now := ledger.job(number)) == job and time.monotonic() < until:
+            time.sleep(ASK_EVERY_S)
+        state = "gone" if now is None else now.state
+        say(f"Job {number} is {state}." if now != job else f"The daemon takes care of it; job {number} is still {state}.")
+        return True
+    answer = apply(ledger, verb, number, _folders(where), now=time.time())
+    if answer.done:
+        say(safe(answer.says))
+    else:
+        tell(answer.says)
+    return answer.done
+
+
+def _folders(where: Places) -> Mapping[str, Folder]:
+    config = parse(where.config, home=where.home)
+    return {folder.name: folder for folder in config.folders} if isinstance(config, Config) else {}
+
+
+def _unknown(ids: Sequence[int]) -> Stop:
+    what = f"There is no job {', '.join(map(str, ids))}."
+    return Stop(ExitCode.USAGE, what, hint="See: nemod jobs list --all")

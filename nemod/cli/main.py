@@ -1,0 +1,110 @@
+"""The `nemod` command: its commands put together, and the boundary where a failure becomes words and an exit code.
+
+A traceback is for a bug of ours; a person's mistake, a full disk or a closed pipe never shows one.
+"""
+
+import asyncio
+import os
+import sys
+from importlib.metadata import version
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from nemod.cli import compress, config, folders, jobs, look, run
+from nemod.cli.common import complain, say, tell
+from nemod.cli.exits import ExitCode, Stop, epilog
+from nemod.failure import NemodError
+
+#: The backspace keeps the lines of a block apart.
+HELP = """Drop a video in a folder, get back a file that fits.
+
+\b
+  nemod run                                    watch the folders
+  nemod compress clip.mov --preset discord     one file, now
+  nemod status                                 what is going on
+
+Discord's free limit is 20 MB since August 2026: preset "discord". "discord-10mb" stays as the safe one for old clients,
+bots and webhooks.
+"""
+
+app = typer.Typer(
+    name="nemod",
+    help=HELP,
+    # Plain help: no boxes, the same on a terminal and in a pipe.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog(),
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"nemod {version('nemod')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Nothing of its own: commands follow."""
+
+
+for module in (run, compress, look, config, jobs, folders):
+    module.register(app)
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a letter gets its code, not a traceback of ours.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(standalone_mode=False, prog_name="nemod")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has seen enough; what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+        return ExitCode.INTERRUPTED
+    except Stop as stop:
+        return _explain(stop)
+    except NemodError as error:
+        return _explain(Stop(ExitCode.FAILED, error.failure.detail, hint=error.failure.hint))
+    except typer.TyperException as error:
+        return _explain_usage(error)
+    except OSError as error:
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return _explain(Stop(ExitCode.FAILED, f"{where}{error.strerror or error}"))
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _explain(stop: Stop) -> int:
+    first, *more = stop.lines
+    if more:  # a list speaks for itself
+        complain(first, *more)
+    else:
+        tell(first)
+    if stop.hint:
+        complain(stop.hint)
+    return stop.code
+
+
+def _explain_usage(error: typer.TyperException) -> int:
+    """What typer says of wrong arguments; for a group without a command it is the help, of several lines."""
+    text = error.format_message()
+    if "\n" in text:
+        complain(*text.split("\n"))
+    else:
+        context: typer.Context | None = getattr(error, "ctx", None)
+        tell(text)
+        complain(f"See: {'nemod' if context is None else context.command_path} --help")
+    return error.exit_code

@@ -1,0 +1,191 @@
+"""`nemod run` and `nemod once`: from a config, perhaps a fresh one, to a daemon at work.
+
+The order matters: config, folders, lock, ledger. Whoever does not get the lock has changed nothing that a daemon uses.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from nemod import logs
+from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell
+from nemod.cli.exits import ExitCode, Stop
+from nemod.cli.progress import Lines
+from nemod.config.model import Config
+from nemod.config.parse import parse
+from nemod.config.prepare import prepare
+from nemod.config.problem import Problem
+from nemod.config.write import write_default
+from nemod.daemon import locks
+from nemod.daemon.locks import Busy, Lock
+from nemod.daemon.service import Ending, Outcome, Service, open_ledger
+from nemod.engines.local.engine import LocalEngine
+from nemod.engines.local.tools import find_ffmpeg
+from nemod.job import JobId
+from nemod.ledger.ledger import Ledger
+from nemod.views import limit_text, tilde
+
+#: A command that asks whether a daemon runs holds the lock for a moment; who wants it for good asks more than once.
+LOCK_TRIES, LOCK_PAUSE_S = 4, 0.05
+LINES_EVERY_S = 0.25
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        epilog="\b\nExamples:\n"
+        "  nemod run                          with ~/.config/nemod/config.toml, written if there is none\n"
+        "  nemod run --config clips.toml      with another config\n"
+        "  kill -HUP PID                      reads the config again"
+    )(run)
+    app.command(
+        epilog="\b\nExamples:\n"
+        "  nemod once                         exit code 0: all done; 1: a file failed; 75: something waits\n"
+        "  nemod once --config clips.toml     with another config"
+    )(once)
+
+
+def run(config: ConfigOption = None) -> None:
+    """Watch the folders and compress what is dropped there.
+
+    Ends politely on Ctrl-C or SIGTERM, at once on a second one. The first start writes a commented config and makes the
+    folders.
+    """
+    where = places(config)
+    if not where.named and not where.config.exists():
+        write_default(where.config)
+        say(f"A first config is written: {tilde(where.config, where.home)}")
+    outcome = _work(where, once=False)
+    if outcome.ending is Ending.BROKEN:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def once(config: ConfigOption = None) -> None:
+    """Work off what lies in the inboxes, then end.
+
+    For cron jobs and scripts: the exit code tells how it went.
+    """
+    where = places(config)
+    outcome = _work(where, once=True)
+    match outcome.ending:
+        case Ending.STOPPED:
+            raise typer.Exit(ExitCode.INTERRUPTED)
+        case Ending.BROKEN:
+            raise typer.Exit(ExitCode.FAILED)
+        case Ending.WORKED_OFF:
+            if outcome.failed:
+                raise typer.Exit(ExitCode.FAILED)
+            if outcome.waiting or _engine_held(where.state):
+                raise typer.Exit(ExitCode.WAITING)
+
+
+def _work(where: Places, *, once: bool) -> Outcome:
+    config = where.load()
+    if problems := prepare(config, home=where.home):
+        raise Stop(ExitCode.USAGE, *map(str, problems))
+    lock = _lock(where.state)
+    try:
+        return _serve(config, where, once=once)
+    except Busy as busy:
+        raise Stop(
+            ExitCode.RUNNING,
+            f"Another nemod watches the folder {busy}.",
+            hint="Stop it, or give the two different inboxes.",
+        ) from busy
+    finally:
+        lock.release()
+
+
+def _lock(state: Path) -> Lock:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for _ in range(LOCK_TRIES):
+            with suppress(Busy):
+                return Lock(state / locks.FILE, create=True)
+            time.sleep(LOCK_PAUSE_S)
+    except OSError as error:
+        what = f"The state folder {state} cannot be used: {error.strerror}."
+        raise Stop(ExitCode.USAGE, what, hint="Make it writable, or set NEMOD_STATE_DIR to another place.") from error
+    raise Stop(
+        ExitCode.RUNNING,
+        "A nemod daemon is running already.",
+        hint="See what it does with: nemod status. It reads a changed config on SIGHUP.",
+    )
+
+
+def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
+    settings = config.settings
+    lines = Lines()
+    logs.setup(settings.log_format, settings.log_level, lines.stream)  # type: ignore[arg-type]
+    ffmpeg = find_ffmpeg(settings.ffmpeg)
+    engine = LocalEngine(ffmpeg)
+    service = Service(
+        config, where.state, {engine.name: engine}, ffmpeg, reread=partial(_reread, where.config, where.home), once=once
+    )
+    live = settings.log_format != "json"
+
+    async def serve() -> Outcome:
+        shower: asyncio.Task[None] | None = None
+
+        def ready() -> None:
+            nonlocal shower
+            if not once:
+                _introduce(config, where.home)
+            if live:
+                shower = asyncio.create_task(_show(lines, service, where.state))
+
+        try:
+            return await service.run(ready)
+        finally:
+            if shower is not None:
+                shower.cancel()
+                await asyncio.gather(shower, return_exceptions=True)
+
+    return asyncio.run(serve())
+
+
+def _reread(file: Path, home: Path) -> Config | tuple[Problem, ...]:
+    config = parse(file, home=home)
+    return (prepare(config, home=home) or config) if isinstance(config, Config) else config
+
+
+def _introduce(config: Config, home: Path) -> None:
+    """Two lines: where to drop a video, and where the result will be."""
+    if not config.folders:
+        tell("The config names no folder yet. Add one with: nemod folders add clips --preset discord")
+        return
+    first, more = config.folders[0], len(config.folders) - 1
+    others = f"  (and {more} more {'folder' if more == 1 else 'folders'}: nemod folders list)" if more else ""
+    say(f"Drop a video into  {tilde(first.inbox, home)}{others}")
+    say(f"Find the result in {tilde(first.outbox, home)}  ({limit_text(first.preset.limit_bytes)}; Ctrl-C stops nemod)")
+
+
+async def _show(lines: Lines, service: Service, state: Path) -> None:
+    """Keep the live lines up to date; names come from the ledger, by a connection of our own that only reads."""
+    names: dict[JobId, str] = {}
+    ledger = await asyncio.to_thread(open_ledger, state)
+    try:
+        with lines.shown():
+            while True:
+                for job, running in dict(service.board.jobs).items():
+                    if job not in names:
+                        names[job] = await asyncio.to_thread(_name, ledger, job)
+                    lines.show(job, names[job], running)
+                lines.keep_only(set(service.board.jobs))
+                await asyncio.sleep(LINES_EVERY_S)
+    finally:
+        ledger.close()
+
+
+def _name(ledger: Ledger, job: JobId) -> str:
+    found = ledger.job(job)
+    return f"job {job}" if found is None else found.relpath
+
+
+def _engine_held(state: Path) -> bool:
+    with existing_ledger(state) as ledger:
+        return ledger is not None and any(hold.scope.startswith("engine:") for hold in ledger.holds())

@@ -1,0 +1,192 @@
+"""From TOML to a `Config`, or to every problem at once. Reads files and follows links, changes nothing.
+
+The keys of each table stand here, and nowhere else; the example config is held against them by a test.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from nemod.config import shapes
+from nemod.config.builtin import builtin_presets, parse_limit
+from nemod.config.model import After, Config, EnginePolicy, Folder, Preset, Settings
+from nemod.config.problem import Problem, did_you_mean
+from nemod.config.rules import check_folders
+from nemod.config.shapes import Table
+from nemod.config.sources import Source, read_sources
+from nemod.config.units import UnitError, parse_bitrate, parse_duration
+
+SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg")
+FOLDER_KEYS = ("inbox", "preset", "outbox", "originals", "failed", "engine", "after", "recursive", "ignore")
+PRESET_KEYS = (
+    *("base", "limit", "max_height", "max_fps", "codec", "audio_bitrate"),
+    *("message", "keep_location", "skill", "summary"),
+)
+_TABLES = ("nemod", "folders", "presets")
+
+
+def parse(file: Path, *, home: Path) -> Config | tuple[Problem, ...]:
+    """The configuration in a file and in `folders.d` beside it, or all problems, in the order in which they were written."""
+    sources, unreadable = read_sources(file)
+    return unreadable or understand(file, sources, home=home)
+
+
+def understand(file: Path, sources: Sequence[Source], *, home: Path) -> Config | tuple[Problem, ...]:
+    """What sources say, the main one first; `file` is the main one's path, against which relative inboxes count."""
+    problems: list[Problem] = []
+    tops = [Table(source=source, path=(), values=source.values, problems=problems) for source in sources]
+    for number, top in enumerate(tops):
+        top.only(_TABLES)
+        if number and "nemod" in top.values:
+            top.fault("nemod", "settings stand in the main file only", f"move them to {file}")
+    general = tops[0].table("nemod")
+    base = Path(os.path.abspath(file)).parent  # noqa: PTH100 - not resolved: a linked file counts where the link lies
+    settings = _settings(general, base, home) if general is not None else Settings()
+    own = _unique("preset", (table for top in tops for table in top.tables("presets")))
+    presets = {**builtin_presets(), **_own_presets(own)}
+    folders = []
+    for table in _unique("folder", (table for top in tops for table in top.tables("folders"))).values():
+        folder = _folder(table, presets, base, home)
+        if folder is not None:
+            folders.append((folder, table))
+    check_folders(folders)
+    if problems:
+        order = {source.file: number for number, source in enumerate(sources)}
+        return tuple(sorted(problems, key=lambda p: (order[p.file], p.line or 0)))
+    return Config(
+        file=file, settings=settings, folders=tuple(folder for folder, _ in folders), presets=MappingProxyType(presets)
+    )
+
+
+def _unique(what: str, tables: Iterable[Table]) -> dict[str, Table]:
+    """The tables by name; a name that was used before, which takes two files, is a problem."""
+    unique: dict[str, Table] = {}
+    for table in tables:
+        first = unique.setdefault(table.name, table)
+        if first is not table:
+            table.fault(None, f"there is a {what} of this name at {first.place} already", "choose another name")
+    return unique
+
+
+def _settings(table: Table, base: Path, home: Path) -> Settings:
+    table.only(SETTINGS_KEYS)
+    default = Settings()
+    return Settings(
+        settle_s=table.take("settle", parse_duration, default.settle_s),
+        rescan_s=table.take("rescan", parse_duration, default.rescan_s),
+        workers=table.take("workers", shapes.whole(1, 64), default.workers),
+        log_format=table.take("log_format", shapes.one_of(("auto", "json", "console")), default.log_format),
+        log_level=table.take("log_level", shapes.one_of(("debug", "info", "warning", "error")), default.log_level),
+        ffmpeg=table.take("ffmpeg", _program(base, home), default.ffmpeg),
+    )
+
+
+def _program(base: Path, home: Path) -> Callable[[object], Path | None]:
+    """A path, or a bare name, which is left for the system to find."""
+
+    def read(value: object) -> Path:
+        name = shapes.text(value)
+        return Path(name) if "/" not in name and name[0] not in "~$" else shapes.path_in(base, home)(name)
+
+    return read
+
+
+def _own_presets(tables: Mapping[str, Table]) -> dict[str, Preset]:
+    """Every preset of one's own, built after the one that it is based on."""
+    done: dict[str, Preset] = {}
+    own = {name: table for name, table in tables.items() if name not in builtin_presets()}
+    for start in own:
+        chain: list[str] = []
+        name: object = start
+        while isinstance(name, str) and name in own and name not in done and name not in chain:
+            chain.append(name)
+            name = own[name].values.get("base")
+        if isinstance(name, str) and name in chain:
+            ring = [*chain[chain.index(name) :], name]
+            own[name].fault("base", f"presets are based on each other: {' -> '.join(ring)}", "break the ring")
+        for link in reversed(chain):
+            done[link] = _preset(own[link], {**builtin_presets(), **done}, own)
+    for name in tables.keys() - own.keys():
+        tables[name].fault(None, "is the name of a built-in preset", f'choose another name and write base = "{name}"')
+        _preset(tables[name], {**builtin_presets(), **done}, own)  # for what else is wrong with it
+    return done
+
+
+def _preset(table: Table, ready: Mapping[str, Preset], own: Mapping[str, Table]) -> Preset:
+    table.only(PRESET_KEYS)
+    blank = Preset(name=table.name)
+    named = table.values.get("base")
+    # A base of one's own that is not ready is in a ring, which has been reported.
+    in_ring = isinstance(named, str) and named in own and named not in ready
+    base = blank if in_ring else table.take("base", _known(ready), blank)
+    limit = table.take("limit", parse_limit, base.limit_bytes)
+    # The words of a base speak of its figure; under another limit they would mislead people and the cloud agent.
+    words = base if limit == base.limit_bytes else blank
+    return Preset(
+        name=table.name,
+        limit_bytes=limit,
+        max_height=table.take("max_height", shapes.whole(16, 16384), base.max_height),
+        max_fps=table.take("max_fps", shapes.rate, base.max_fps),
+        codec=table.take("codec", _codec, base.codec),
+        audio_bitrate_bps=table.take("audio_bitrate", parse_bitrate, base.audio_bitrate_bps),
+        keep_location=table.take("keep_location", shapes.flag, base.keep_location),
+        message=table.take("message", shapes.text, words.message),
+        skill=table.take("skill", shapes.text, base.skill),
+        summary=table.take("summary", shapes.text, words.summary),
+        note=words.note,
+    )
+
+
+def _codec(value: object) -> str:
+    codec = shapes.text(value)
+    if codec != "h264":
+        raise UnitError(f'codec "{codec}" does not work in this version yet', 'write "h264", which plays everywhere')
+    return codec
+
+
+def _known(presets: Mapping[str, Preset]) -> Callable[[object], Preset]:
+    def read(value: object) -> Preset:
+        name = shapes.text(value)
+        if name not in presets:
+            raise UnitError(f'no preset named "{name}"', did_you_mean(name, presets, otherwise='see "nemod presets"'))
+        return presets[name]
+
+    return read
+
+
+def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path) -> Folder | None:
+    """A folder; None when it has no inbox to speak of. What else is wrong is reported and has its default."""
+    table.only(FOLDER_KEYS)
+    for key, hint in (("inbox", "where do the videos arrive?"), ("preset", 'what should they become? See "nemod presets"')):
+        if key not in table.values:
+            table.fault(key, "is missing", hint)
+    preset = table.take("preset", _known(presets), Preset(name=""))
+    engine = table.take("engine", _engine, EnginePolicy.AUTO)
+    after = table.take("after", shapes.member(After), After.ARCHIVE)
+    recursive = table.take("recursive", shapes.flag, False)
+    nothing: tuple[str, ...] = ()
+    ignore = table.take("ignore", shapes.texts, nothing)
+    inbox = table.take("inbox", shapes.path_in(base, home), Path())
+    if inbox == Path():
+        return None
+    below = shapes.path_in(inbox, home)
+    return Folder(
+        name=table.name,
+        inbox=inbox,
+        outbox=table.take("outbox", below, below("done")),
+        originals=table.take("originals", below, below("originals")),
+        failed=table.take("failed", below, below("failed")),
+        preset=preset,
+        engine=engine,
+        after=after,
+        recursive=recursive,
+        ignore=ignore,
+    )
+
+
+def _engine(value: object) -> EnginePolicy:
+    engine = shapes.member(EnginePolicy)(value)
+    if engine is EnginePolicy.NEMO:
+        raise UnitError("the NemoVideo cloud engine is not in this version yet", 'use "auto" or "local"')
+    return engine

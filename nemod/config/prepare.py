@@ -1,0 +1,93 @@
+"""The folders of a configuration on the disk: what is missing is made, what cannot work is said.
+
+A missing folder is made only where its parent is there, so that nothing is written into the empty mount point of a disk
+that is not plugged in; right below one's home one level more is made, so that `~/Compress/NAME` works on an empty home.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from nemod.config.model import After, Config, Folder
+from nemod.config.problem import Problem
+from nemod.config.rules import outputs
+from nemod.config.sources import read_sources
+
+
+def prepare(config: Config, *, home: Path) -> tuple[Problem, ...]:
+    """Make the missing inboxes, outboxes and folders for originals and failures; every problem that is left."""
+    return tuple(_problems(config, home, make=True))
+
+
+def inspect(config: Config, *, home: Path) -> tuple[Problem, ...]:
+    """What `prepare` would fail on, as far as can be seen without changing anything."""
+    return tuple(_problems(config, home, make=False))
+
+
+def _problems(config: Config, home: Path, *, make: bool) -> Iterator[Problem]:
+    for folder in config.folders:
+        faulty: Path | None = None
+        for key, path in _places(folder):
+            if faulty is not None and faulty in path.parents:
+                continue  # it is the inbox that a person must mend
+            fault = _fault(folder, path, home, make=make)
+            if fault is not None:
+                faulty = path if key == "inbox" else faulty
+                yield _problem(config.file, ("folders", folder.name, key), *fault)
+
+
+def _places(folder: Folder) -> Iterator[tuple[str, Path]]:
+    yield "inbox", folder.inbox
+    for key, path in outputs(folder):
+        if key != "originals" or folder.after is After.ARCHIVE:
+            yield key, path
+
+
+def _fault(folder: Folder, path: Path, home: Path, *, make: bool) -> tuple[str, str] | None:
+    """What is wrong with a place and what to do; None when it can be used, or could be made."""
+    missing = _missing(path)
+    if missing:
+        if not _may_make(folder, path, home):
+            around = missing[-1].parent
+            return f"{path} is missing; there is nothing below {around}", "make it, or plug in the disk that it lies on"
+        if not make:
+            above = missing[-1].parent
+            usable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+            return None if usable else (f"{path} is missing and cannot be made in {above}", "make it, or name another place")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return f"{path} cannot be made: {error.strerror}", "make it, or name another place"
+    if not path.is_dir():
+        return f"{path} is not a directory", "name a directory"
+    if path == folder.inbox and not os.access(path, os.R_OK | os.X_OK):
+        return f"{path} cannot be read", "make it readable for the user that runs nemod"
+    if (path != folder.inbox or folder.after is not After.KEEP) and not os.access(path, os.W_OK | os.X_OK):
+        return f"{path} cannot be written to", "make it writable for the user that runs nemod"
+    return None
+
+
+def _missing(path: Path) -> list[Path]:
+    """The place and the folders around it that are not there, the outermost last."""
+    return [place for place in (path, *path.parents) if not os.path.lexists(place)]
+
+
+def _may_make(folder: Folder, path: Path, home: Path) -> bool:
+    if folder.inbox in path.parents:  # comes into being with the inbox
+        return _may_make(folder, folder.inbox, home)
+    match _missing(path):
+        case [] | [_]:
+            return True
+        case [_, above]:
+            return above.parent == Path(os.path.realpath(home))
+        case _:
+            return False
+
+
+def _problem(config_file: Path, path: tuple[str, str, str], what: str, hint: str) -> Problem:
+    """A problem with a key, in the file that holds its folder; one that was not written is blamed on the folder."""
+    for source in read_sources(config_file)[0]:
+        group = source.values.get(path[0])
+        if isinstance(group, dict) and path[1] in group:
+            return source.problem(path, what, hint)
+    return Problem(file=config_file, line=None, key=".".join(path), what=what, hint=hint)

@@ -1,0 +1,94 @@
+"""Writes configuration: the default one for a first start, and one more folder in a file of its own.
+
+Nothing that a person wrote is ever changed: TOML writers lose comments, so every file here is a new one, written whole
+or not at all.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import tomli_w
+
+from nemod.config.model import After, Config, EnginePolicy
+from nemod.config.parse import understand
+from nemod.config.problem import Problem
+from nemod.config.sources import folders_dir, parse_text, read_sources
+from nemod.resources import shared_file
+
+
+def write_default(file: Path) -> None:
+    """Write the commented default configuration, for its owner's eyes only; FileExistsError when there is one already."""
+    _write_new(file, shared_file("config/nemod.toml").read_bytes())
+
+
+def add_folder(
+    config_file: Path,
+    name: str,
+    preset: str,
+    inbox: Path,
+    *,
+    home: Path,
+    outbox: Path | None = None,
+    engine: EnginePolicy = EnginePolicy.AUTO,
+    after: After = After.ARCHIVE,
+    recursive: bool = False,
+) -> Path | tuple[Problem, ...]:
+    """Write `folders.d/NAME.toml` beside the configuration, or say why the whole would then be wrong, and write nothing.
+
+    Give absolute paths, or ones that start with "~". The file's path is the answer when all is well.
+    """
+    file = folders_dir(config_file) / f"{name}.toml"
+    wanted: dict[str, str | bool] = {"inbox": str(inbox), "preset": preset}
+    if outbox is not None:
+        wanted["outbox"] = str(outbox)
+    if engine is not EnginePolicy.AUTO:
+        wanted["engine"] = engine.value
+    if after is not After.ARCHIVE:
+        wanted["after"] = after.value
+    if recursive:
+        wanted["recursive"] = True
+    text = tomli_w.dumps({"folders": {name: wanted}})
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError:
+        return (_problem(file, name, "TOML is UTF-8 and cannot hold this path", "rename the folder"),)
+    sources, problems = read_sources(config_file)
+    added = parse_text(file, text)
+    if isinstance(added, Problem):
+        problems = (*problems, added)
+    if problems or isinstance(added, Problem):
+        return problems
+    if any(source.file == file for source in sources):
+        return (_problem(file, name, "there is a file of this name already", "edit it, or choose another name"),)
+    judged = understand(config_file, (*sources, added), home=home)
+    if not isinstance(judged, Config):
+        return judged
+    _write_new(file, content)
+    return file
+
+
+def _problem(file: Path, name: str, what: str, hint: str) -> Problem:
+    return Problem(file=file, line=None, key=f"folders.{name}", what=what, hint=hint)
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    """Write a file that was not there, mode 0600: whole and on the disk, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".nemod-", dir=file.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        try:
+            os.link(part, file)
+        except FileExistsError:
+            raise
+        except OSError:
+            # No hard links here (exFAT, some network shares): claim the name first, then fill it at once.
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

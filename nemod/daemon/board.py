@@ -1,0 +1,80 @@
+"""What runs at this moment and how far it is: kept in memory, shown to others through one small file.
+
+Nothing here is a fact: the file may be old or missing, and nothing but what people see depends on it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nemod.engines.base import Progress
+from nemod.job import JobId
+
+FILE = "live.json"
+#: The file is written at most this often.
+EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """How far a job is; `stage` in words, `fraction` from 0 to 1, `speed` in seconds of video per second."""
+
+    stage: str
+    fraction: float | None = None
+    speed: float | None = None
+    left_s: float | None = None
+
+
+class Board:
+    """The running jobs of this process."""
+
+    def __init__(self, file: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Show them in this file too, if one is given."""
+        self._file = file
+        self._clock = clock
+        self._written = float("-inf")
+        self._jobs: dict[JobId, Running] = {}
+
+    @property
+    def jobs(self) -> Mapping[JobId, Running]:
+        """What runs now."""
+        return self._jobs
+
+    def show(self, job: JobId, progress: Progress) -> None:
+        """A job has come so far."""
+        self._jobs[job] = Running(
+            stage=progress.stage, fraction=progress.fraction, speed=progress.speed, left_s=progress.left_s
+        )
+        if self._clock() - self._written >= EVERY_S:
+            self.write()
+
+    def remove(self, job: JobId) -> None:
+        """A job no longer runs."""
+        if self._jobs.pop(job, None) is not None:
+            self.write()
+
+    def write(self) -> None:
+        """Bring the file up to date."""
+        if self._file is None:
+            return
+        self._written = self._clock()
+        text = json.dumps({"pid": os.getpid(), "jobs": {str(job): asdict(r) for job, r in self._jobs.items()}})
+        fresh = self._file.with_suffix(".new")
+        try:
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(self._file)
+        except OSError:
+            # Only a display is lost; the jobs themselves will meet the full disk and say so.
+            fresh.unlink(missing_ok=True)
+
+
+def read_board(folder: Path) -> Mapping[JobId, Running]:
+    """What the daemon of this state folder was doing half a second ago; empty when that cannot be known."""
+    try:
+        raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return {JobId(int(job)): Running(**fields) for job, fields in raw["jobs"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

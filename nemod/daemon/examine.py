@@ -1,0 +1,82 @@
+"""The two looks at a file: what a source is before the work, and whether an output keeps the promise after it."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from nemod.config.model import Preset
+from nemod.daemon.route import route
+from nemod.daemon.source import verify
+from nemod.engines.base import EngineName
+from nemod.failure import LOOKS_CLOSED_S, LOOKS_UNKNOWN_S, Failure, Kind, NemodError
+from nemod.intake.writers import being_written
+from nemod.job import Job, Route
+from nemod.media.decode import decode_errors
+from nemod.media.info import MediaInfo
+from nemod.media.probe import ProbeError, probe
+from nemod.media.verdict import How, Reason, Refuse, Verdict, judge
+
+#: A probe reads the whole file once; at 10 MB/s this is room for a terabyte on slow network disks, and no more.
+PROBE_TIMEOUT_S = 3600.0
+#: Decoding goes many times faster than real time; a check that needs longer than this per second of video is stuck.
+DECODE_PER_S, DECODE_LEAST_S = 20.0, 120.0
+
+
+class NotYet(NemodError):  # noqa: N818 - a state, not an error
+    """The source is not whole, or not whole yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examiner:
+    """Looks at files with the probe and an ffmpeg.
+
+    `patient` says whether a file that looks unfinished is waited for: the daemon does, a person at a command line is told at
+    once, and takes a file that was cut off as it is.
+    """
+
+    ffmpeg: Path
+    patient: bool = True
+
+    async def examine(self, job: Job, engines: frozenset[EngineName]) -> tuple[MediaInfo, Route]:
+        """What the source is, and how it will become its output.
+
+        Raises:
+            NemodError: it changed, is unfinished, or is no video.
+        """
+        await asyncio.to_thread(verify, job)
+        if self.patient and await asyncio.to_thread(being_written, job.source) is True:
+            raise NotYet(Failure(kind=Kind.BUSY, detail="Another program still has the file open for writing."))
+        media = await probe(job.source, timeout_s=PROBE_TIMEOUT_S)
+        if self.patient and media.cut_off_s:
+            whole = media.header_duration_s or 0.0
+            raise NotYet(
+                Failure(
+                    kind=Kind.INCOMPLETE,
+                    detail=f"The file promises {whole:,.1f} s of video and holds only {media.duration_s:,.1f} s.",
+                    hint="Copy it again. If this is all there is, `nemod compress` takes it as it is.",
+                )
+            )
+        # What was read must be what was accepted: a file may have changed while the probe read it.
+        await asyncio.to_thread(verify, job)
+        return media, route(job.folder, media, engines=engines)
+
+    async def looks(self, source: Path) -> tuple[float, ...]:
+        """How long to wait before each further look at a file that is not whole: long where nobody knows who writes."""
+        if not self.patient:
+            return ()
+        known = await asyncio.to_thread(being_written, source) is not None
+        return LOOKS_CLOSED_S if known else LOOKS_UNKNOWN_S
+
+    async def judge(self, source: MediaInfo, output: Path, *, preset: Preset, limit_bytes: int, how: How) -> Verdict:
+        """Probe and decode an output from end to end and hold it against its source."""
+        size = (await asyncio.to_thread(output.stat)).st_size
+        if size > limit_bytes:
+            detail = f"The output has {size:,} bytes, {size - limit_bytes:,} over the limit."
+            return Refuse(reason=Reason.OVER_LIMIT, detail=detail, size_bytes=size)
+        try:
+            made = await probe(output, timeout_s=PROBE_TIMEOUT_S)
+        except ProbeError as error:
+            return Refuse(reason=Reason.UNREADABLE, detail=f"The output cannot be read: {error}", size_bytes=size)
+        patience = max(DECODE_LEAST_S, DECODE_PER_S * made.duration_s)
+        broken = await decode_errors(self.ffmpeg, output, timeout_s=patience)
+        return judge(source, made, preset=preset, limit_bytes=limit_bytes, decode_error=broken, how=how)

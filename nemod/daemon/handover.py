@@ -1,0 +1,176 @@
+"""The last part of a job's way: into the outbox, the original put away, or both explained in the failed folder.
+
+Rules kept here:
+- the last gate before the outbox is the size in bytes of the file as it lies there;
+- the source is touched only after the delivery is recorded, and only if it is still the file that was read.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from nemod import logs
+from nemod.daemon.source import verify
+from nemod.delivery import names, originals, publish, reason
+from nemod.failure import Failure, Kind, NemodError
+from nemod.job import Attempt, Job, Move
+from nemod.ledger.desk import Desk
+from nemod.ledger.ledger import Ledger
+
+log = logs.get(__name__)
+
+SUFFIX = ".mp4"
+
+
+class OverLimit(NemodError):  # noqa: N818 - a state, not an error
+    """A file over its limit stood before the outbox; it stays outside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """Carries out deliveries, disposals and quarantines, each between two facts."""
+
+    desk: Desk
+    log_hint: str = ""
+
+    async def check_source(self, job: Job) -> None:
+        """Make sure that the source is still the one that was accepted.
+
+        Raises:
+            SourceLost: it is not.
+        """
+        await asyncio.to_thread(verify, job)
+
+    async def aim(self, job: Job) -> None:
+        """Choose a free name in the outbox and write it down."""
+        await self.check_source(job)
+        for target in _targets(job):
+            if not await asyncio.to_thread(os.path.lexists, target) and await self.desk(Ledger.aim, job.id, target):
+                return
+
+    async def publish(self, job: Job, attempt: Attempt) -> None:
+        """Let the judged file appear under its name; called again after a crash it only records what is done."""
+        target, staged, route = job.target, attempt.staged, job.route
+        assert target is not None  # noqa: S101 - next_step has seen the three
+        assert staged is not None  # noqa: S101
+        assert route is not None  # noqa: S101
+        size = attempt.verdict.size_bytes if attempt.verdict is not None else 0
+        if not await asyncio.to_thread(publish.already_published, staged, target, size_bytes=size):
+            if not await asyncio.to_thread(os.path.lexists, staged):
+                await self.desk(Ledger.unstaged, attempt.id)
+                return
+            await self.check_source(job)
+            size = (await asyncio.to_thread(staged.stat)).st_size
+            if size > route.limit_bytes:
+                detail = f"The finished file has {size:,} bytes, over the limit of {route.limit_bytes:,}; it was not delivered."
+                raise OverLimit(Failure(kind=Kind.BAD_OUTPUT, detail=detail))
+            await asyncio.to_thread(publish.stamp, staged, job.fingerprint.mtime_ns)
+            try:
+                await asyncio.to_thread(publish.publish, staged, target)
+            except FileExistsError:  # somebody else took the name since we aimed
+                await self.desk(Ledger.aim, job.id, None)
+                return
+        await self.desk(Ledger.delivered, job.id, size)
+        await asyncio.to_thread(publish.unstage, staged)
+
+    async def dispose(self, job: Job) -> None:
+        """Put the original away as the folder's policy says."""
+        folder = job.folder
+        if folder.failed is not None and job.source.is_relative_to(folder.failed):
+            await asyncio.to_thread(reason.clear_reason, job.source)  # a retry went well: the explanation goes with its file
+        done = await asyncio.to_thread(
+            originals.dispose,
+            job.source,
+            job.fingerprint,
+            after=folder.after,
+            originals=folder.originals,
+            relpath=job.relpath,
+        )
+        if done.note:
+            log.warning("job.original", job=job.id, file=job.relpath, how=done.how, why=done.note)
+        await self.desk(Ledger.disposed, job.id, done.how, done.path)
+
+    async def finish(self, job: Job, *, now: float) -> None:
+        """Clear the work away and write the canonical line."""
+        attempt = job.attempt
+        if attempt is not None:
+            await asyncio.to_thread(publish.clear_work, attempt.folder)
+            await self.desk(Ledger.close_attempt, attempt.id, failure=None, now=now)
+        await self.desk(Ledger.move, job.id, Move.FINISH, now=now)
+        saved = 100 * (1 - (job.delivered_bytes or 0) / max(1, job.fingerprint.size_bytes))
+        log.info(
+            "job.delivered",
+            job=job.id,
+            folder=job.folder.name,
+            file=job.relpath,
+            output=None if job.target is None else str(job.target),
+            engine=attempt.engine if attempt is not None else None,
+            made=attempt.note if attempt is not None else "",
+            input_bytes=job.fingerprint.size_bytes,
+            output_bytes=job.delivered_bytes,
+            limit_bytes=None if job.route is None else job.route.limit_bytes,
+            saved_percent=round(saved, 1),
+            original=job.disposed,
+            took_s=round(now - (job.started or now), 2),
+            waited_s=round((job.started or now) - job.created, 2),
+            attempts=len(job.attempts),
+        )
+
+    # -- failures ---------------------------------------------------------------------------------------------------------
+
+    async def aim_quarantine(self, job: Job) -> None:
+        """Choose where the source of a failed job will lie, and write it down."""
+        failed = job.folder.failed
+        target = job.source
+        if failed is not None:
+            target = await asyncio.to_thread(originals.aim_quarantine, failed, job.relpath, source=job.source)
+        await self.desk(Ledger.aim_quarantine, job.id, target)
+
+    async def quarantine(self, job: Job, *, now: float) -> None:
+        """Move the source there, with the reason beside it; a file that may not be moved stays and is only explained."""
+        target, failure, failed = job.quarantine, job.failing, job.folder.failed
+        assert target is not None  # noqa: S101 - next_step has seen both
+        assert failure is not None  # noqa: S101
+        moved = False
+        if failed is not None:
+            try:
+                moved = await asyncio.to_thread(originals.quarantine, job.source, target, job.fingerprint)
+            except FileExistsError:
+                await self.aim_quarantine(job)
+                return
+            text = reason.reason_text(
+                job=job.id,
+                name=job.relpath,
+                failure=failure,
+                preset=job.folder.preset.name,
+                when=datetime.fromtimestamp(now, UTC).astimezone(),
+                log_hint=self.log_hint,
+            )
+            await asyncio.to_thread(reason.write_reason, target, text)
+        await self.desk(Ledger.quarantined, job.id, source=target if moved else job.source, moved=moved)
+
+    async def fail(self, job: Job, *, now: float) -> None:
+        """The end of a failed job."""
+        failure = job.failing
+        assert failure is not None  # noqa: S101 - next_step has seen it
+        await self.desk(Ledger.move, job.id, Move.FAIL, now=now)
+        log.error(
+            "job.failed",
+            job=job.id,
+            folder=job.folder.name,
+            file=job.relpath,
+            kind=failure.kind,
+            why=failure.detail,
+            hint=failure.hint,
+            lies=str(job.source),
+        )
+
+
+def _targets(job: Job) -> Iterator[Path]:
+    """Names in the outbox, in the sub-folders that the source had."""
+    stem = job.folder.output_name.replace("{stem}", names.output_stem(job.relpath))
+    folder = job.folder.outbox / PurePosixPath(job.relpath).parent
+    return (folder / name for name in names.candidates(stem, SUFFIX))

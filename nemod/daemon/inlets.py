@@ -1,0 +1,160 @@
+"""All inboxes of the daemon: each locked, watched and looked at whenever somebody pokes.
+
+Rules kept here:
+- an inbox that is away (unmounted, deleted, forbidden) holds its folder and makes none of its files "gone";
+- when it is back, it is watched anew: the old watch followed the old folder.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from nemod import logs
+from nemod.config.model import Folder
+from nemod.daemon.locks import Lock
+from nemod.daemon.timers import Timers
+from nemod.intake.intake import Intake
+from nemod.intake.mounts import file_system
+from nemod.intake.scan import InboxUnavailable
+from nemod.intake.watch import Watcher
+from nemod.ledger.desk import Desk
+from nemod.ledger.ledger import Ledger, folder_scope
+
+log = logs.get(__name__)
+
+#: Pokes within this time are one: a burst of a thousand files is not a thousand scans.
+PAUSE_S = 0.1
+AWAY_EVERY_S = 5.0
+#: What is added to the moment at which a file could be at rest, so that clocks and rounding never cost a second look.
+MARGIN_S = 0.02
+
+
+@dataclass(slots=True, kw_only=True)
+class _Inlet:
+    intake: Intake
+    lock: Lock | None = None
+    away: bool = False
+    moving: bool = True  # before the first look nobody knows
+
+
+class Inlets:
+    """Folders by name; `turn` is their loop."""
+
+    def __init__(self, desk: Desk, timers: Timers, loop: asyncio.AbstractEventLoop, *, arrived: Callable[[], None]) -> None:
+        """No folder yet; `arrived` is called whenever the ledger may have something new."""
+        self._desk = desk
+        self._timers = timers
+        self._arrived = arrived
+        self._inlets: dict[str, _Inlet] = {}
+        self._poked: set[str] = set()
+        self._wake = asyncio.Event()
+
+        def poke_from_thread(name: str) -> None:
+            loop.call_soon_threadsafe(self.poke, name)
+
+        self._watcher = Watcher(poke_from_thread)
+        self.began = time.time()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether every inbox has been looked at and nothing in it moves."""
+        return not self._poked and not any(inlet.moving for inlet in self._inlets.values())
+
+    def poke(self, name: str) -> None:
+        """Something may have changed in a folder."""
+        if name in self._inlets:
+            self._poked.add(name)
+            self._wake.set()
+
+    def poke_all(self) -> None:
+        """Look everywhere."""
+        for name in self._inlets:
+            self.poke(name)
+
+    async def configure(self, folders: Iterable[Folder], *, settle_s: float) -> None:
+        """Watch these folders from now on, and no others.
+
+        Raises:
+            Busy: another daemon has one of the inboxes.
+        """
+        wanted = {f.name: f for f in folders}
+        for name in [n for n, i in self._inlets.items() if wanted.get(n) != i.intake.folder]:
+            await asyncio.to_thread(self._watcher.unwatch, name)
+            if (lock := self._inlets.pop(name).lock) is not None:
+                lock.release()
+        for name, folder in wanted.items():
+            if name not in self._inlets:
+                inlet = _Inlet(intake=Intake(folder, self._desk, settle_s=settle_s))
+                self._inlets[name] = inlet
+                await self._connect(name, inlet)
+        self.poke_all()
+
+    async def close(self) -> None:
+        """Stop watching and let go of the inboxes."""
+        await asyncio.to_thread(self._watcher.close)
+        for inlet in self._inlets.values():
+            if inlet.lock is not None:
+                inlet.lock.release()
+
+    async def turn(self) -> None:
+        """Look at whatever was poked, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for name in sorted(self._poked):
+                self._poked.discard(name)
+                if (inlet := self._inlets.get(name)) is not None:
+                    await self._look(name, inlet)
+            await asyncio.sleep(PAUSE_S)
+
+    async def _look(self, name: str, inlet: _Inlet) -> None:
+        try:
+            if inlet.away or not await asyncio.to_thread(self._watcher.alive, name):
+                await self._connect(name, inlet)
+            changed, next_s = await inlet.intake.look(mono=time.monotonic(), now=time.time())
+        except InboxUnavailable as error:
+            await self._gone_away(name, inlet, error)
+            return
+        if inlet.away:
+            inlet.away = False
+            log.info("folder.back", folder=name)
+            await self._desk(Ledger.unhold, folder_scope(name))
+        inlet.moving = next_s is not None
+        if next_s is not None:
+            self._timers.soon(f"settle {name}", next_s + MARGIN_S, lambda: self.poke(name))
+        for job in changed.added:
+            log.info("job.added", job=job, folder=name)
+        for job in changed.gone:
+            log.info("job.cancelled", job=job, folder=name, why="Its file is no longer there.")
+        self._arrived()
+
+    async def _connect(self, name: str, inlet: _Inlet) -> None:
+        """Lock an inbox and watch it; one that is away is tried again by `_look`."""
+        folder = inlet.intake.folder
+        if inlet.lock is not None:
+            inlet.lock.release()
+            inlet.lock = None
+        try:
+            inlet.lock = await asyncio.to_thread(Lock, folder.inbox)
+        except OSError:
+            inlet.lock = None  # looking at it will say what is wrong
+        remote = (await asyncio.to_thread(file_system, folder.inbox)).remote
+        exclude = frozenset(p for p in (folder.outbox, folder.originals, folder.failed) if p is not None)
+        try:
+            watching = await asyncio.to_thread(
+                self._watcher.watch, name, folder.inbox, recursive=folder.recursive, remote=remote, exclude=exclude
+            )
+        except InboxUnavailable as error:
+            await self._gone_away(name, inlet, error)
+            return
+        tell = log.warning if watching.note else log.info
+        tell("intake.watching", folder=name, inbox=str(folder.inbox), method=watching.method, note=watching.note)
+
+    async def _gone_away(self, name: str, inlet: _Inlet, error: InboxUnavailable) -> None:
+        inlet.moving = False
+        if not inlet.away:
+            inlet.away = True
+            log.warning("folder.away", folder=name, inbox=str(inlet.intake.folder.inbox), why=error.failure.detail)
+        await self._desk(Ledger.hold, folder_scope(name), until=None, failure=error.failure)
+        self._timers.soon(f"away {name}", AWAY_EVERY_S, lambda: self.poke(name))

@@ -1,0 +1,88 @@
+"""What people ask of jobs: applied by the daemon when it reads its mailbox, or by the command itself when no daemon runs."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nemod.config.model import Folder
+from nemod.daemon.source import fingerprint_of
+from nemod.job import Job, JobId, JobState, Move
+from nemod.ledger.ledger import Ledger, engine_scope, folder_scope
+
+
+class Verb(StrEnum):
+    """What can be asked."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+    RELEASE = "release"
+    FIRST = "first"
+    RELOAD = "reload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a request: whether it could be done, and a sentence; `running` says that its job must be stopped first."""
+
+    done: bool
+    says: str
+    running: JobId | None = None
+
+
+def apply(ledger: Ledger, verb: Verb, job_id: JobId, folders: Mapping[str, Folder], *, now: float) -> Answer:
+    """Do what was asked of a job, as far as the ledger alone can."""
+    job = ledger.job(job_id)
+    if job is None:
+        return Answer(done=False, says=f"There is no job {job_id}.")
+    match verb:
+        case Verb.CANCEL:
+            return _cancel(ledger, job, now=now)
+        case Verb.RETRY:
+            return _retry(ledger, job, folders, now=now)
+        case Verb.RELEASE:
+            return _release(ledger, job, now=now)
+        case Verb.FIRST:
+            if ledger.first(job_id):
+                return Answer(done=True, says=f"Job {job_id} goes next.")
+            return Answer(done=False, says=f"Job {job_id} is {job.state}; only a queued job can be put first.")
+        case Verb.RELOAD:
+            return Answer(done=True, says="")
+
+
+def _cancel(ledger: Ledger, job: Job, *, now: float) -> Answer:
+    if job.state is JobState.RUNNING:
+        return Answer(done=True, says=f"Job {job.id} is being stopped.", running=job.id)
+    if job.delivered_bytes is not None or job.failing is not None:
+        return Answer(done=False, says=f"Job {job.id} is {job.state}; it is too late to cancel it.")
+    if ledger.move(job.id, Move.CANCEL, now=now):
+        if job.attempt is not None:
+            ledger.close_attempt(job.attempt.id, failure=None, now=now)
+        return Answer(done=True, says=f"Job {job.id} is cancelled; its file stays where it is.")
+    return Answer(done=False, says=f"Job {job.id} is {job.state}; there is nothing to cancel.")
+
+
+def _retry(ledger: Ledger, job: Job, folders: Mapping[str, Folder], *, now: float) -> Answer:
+    fresh = None
+    if not job.present:
+        with suppress(OSError):
+            fresh = fingerprint_of(job.source)
+        if fresh is None:
+            return Answer(done=False, says=f"The source of job {job.id} is no longer at {job.source}; drop it again.")
+    if ledger.retry(job.id, folder=folders.get(job.folder.name), fingerprint=fresh, now=now):
+        return Answer(done=True, says=f"Job {job.id} starts again.")
+    hint = "`release` it" if job.state is JobState.PARKED else "only a failed or cancelled job can be retried"
+    return Answer(done=False, says=f"Job {job.id} is {job.state}; {hint}.")
+
+
+def _release(ledger: Ledger, job: Job, *, now: float) -> Answer:
+    """Let a parked job go on; for a queued one, lift what holds it and make it due."""
+    if job.state is JobState.PARKED and ledger.release(job.id, now=now):
+        return Answer(done=True, says=f"Job {job.id} goes on.")
+    if job.state is JobState.QUEUED:
+        ledger.unhold(folder_scope(job.folder.name))
+        for engine in () if job.route is None else job.route.engines:
+            ledger.unhold(engine_scope(engine))
+        ledger.hurry(job.id, now=now)
+        return Answer(done=True, says=f"Job {job.id} goes on now.")
+    return Answer(done=False, says=f"Job {job.id} is {job.state}; only a waiting job can be released.")

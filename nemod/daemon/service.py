@@ -1,0 +1,302 @@
+"""The daemon: puts the parts together, keeps two loops turning, and ends politely.
+
+The loops are woken by pokes that carry nothing and read the truth again: intake scans the inboxes that somebody poked, work
+claims from the ledger whatever has a free slot. A polite stop is a crash with manners: what runs goes back to the queue.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nemod import logs
+from nemod.config.model import Config
+from nemod.config.problem import Problem
+from nemod.daemon import board as board_file
+from nemod.daemon.board import Board
+from nemod.daemon.examine import Examiner
+from nemod.daemon.handover import Handover
+from nemod.daemon.inlets import Inlets
+from nemod.daemon.mailbox import Verb, apply
+from nemod.daemon.runner import Runner
+from nemod.daemon.timers import Timers
+from nemod.delivery.publish import sweep
+from nemod.engines.base import Engine, EngineName
+from nemod.intake.mounts import file_system
+from nemod.job import JobId, JobState, Lane, Move
+from nemod.ledger.desk import Desk
+from nemod.ledger.ledger import Ledger
+
+log = logs.get(__name__)
+
+LEDGER = "ledger.sqlite3"
+LIGHT_SLOTS = 2
+MAIL_EVERY_S = 0.5
+#: How long a polite stop may take before the process ends without it; the ledger makes good for the rest.
+STOP_S = 8.0
+#: `once` waits for a file that may yet become whole, and for a back-off, if that is no longer than this.
+ONCE_WAITS_S = 180.0
+
+
+class Ending(Enum):
+    """Why the daemon ended."""
+
+    STOPPED = auto()  # a signal
+    WORKED_OFF = auto()  # `once`: nothing is left that could be done now
+    BROKEN = auto()  # the ledger cannot be written any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How it ended, and what a `once` leaves behind."""
+
+    ending: Ending
+    failed: int = 0
+    waiting: int = 0
+
+
+def open_ledger(state: Path) -> Ledger:
+    """The ledger of a state folder, made if it is not there.
+
+    Raises:
+        LedgerError: it cannot be used.
+    """
+    return Ledger.open(state / LEDGER, wal=not file_system(state).remote)
+
+
+class Service:
+    """One daemon over one state folder; the caller holds the lock."""
+
+    def __init__(
+        self,
+        config: Config,
+        state: Path,
+        engines: Mapping[EngineName, Engine],
+        ffmpeg: Path,
+        *,
+        reread: Callable[[], Config | tuple[Problem, ...]],
+        once: bool = False,
+    ) -> None:
+        """Prepare; nothing is touched before `run`."""
+        self.config = config
+        self.board = Board(state / board_file.FILE)
+        self._state = state
+        self._engines = engines
+        self._ffmpeg = ffmpeg
+        self._reread = reread
+        self._once = once
+        self._running: dict[JobId, tuple[asyncio.Task[None], Lane]] = {}
+        self._cancelling: set[JobId] = set()
+        self._failed = 0
+        self._work = asyncio.Event()
+        self._mail = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._stop: asyncio.Future[Ending] | None = None
+        self._timers = Timers()
+
+    async def run(self, ready: Callable[[], None]) -> Outcome:
+        """Work until a signal, or for `once` until nothing is left; `ready` is called when the folders are watched.
+
+        Raises:
+            LedgerError: the ledger cannot be used.
+            Busy: another daemon has one of the inboxes.
+        """
+        loop = asyncio.get_running_loop()
+        self._stop = loop.create_future()
+        desk = Desk(open_ledger(self._state))
+        inlets = Inlets(desk, self._timers, loop, arrived=self._work.set)
+        try:
+            await self._recover(desk)
+            runner = Runner(
+                desk=desk,
+                engines=self._engines,
+                examiner=Examiner(ffmpeg=self._ffmpeg),
+                handover=Handover(desk=desk),
+                board=self.board,
+                clock=time.time,
+            )
+            await self._check_engines(desk)
+            self._timers.start()
+            await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s)
+            self._signals(loop)
+            self._arm(inlets)
+            ready()
+            log.info("daemon.started", folders=[f.name for f in self.config.folders], state=str(self._state))
+            ending = await self._turn(desk, inlets, runner)
+            log.info("daemon.stopping", why=ending.name.lower())
+            counts = await desk(Ledger.counts)
+            return Outcome(ending=ending, failed=self._failed, waiting=counts[JobState.PARKED] + counts[JobState.QUEUED])
+        finally:
+            await self._put_down(desk, inlets)
+
+    # -- start and end ----------------------------------------------------------------------------------------------------
+
+    async def _recover(self, desk: Desk) -> None:
+        if recovered := await desk(Ledger.recover):
+            log.info("daemon.recovered", jobs=recovered)
+        keep = await desk(Ledger.open_folders)
+        for outbox in await desk(Ledger.outboxes) | {f.outbox for f in self.config.folders}:
+            for swept in await asyncio.to_thread(sweep, outbox, keep):
+                log.info("delivery.swept", folder=str(swept))
+
+    async def _check_engines(self, desk: Desk) -> None:
+        """An engine that works is held no more; one that does not is held before a job meets it."""
+        for name, engine in self._engines.items():
+            failure = await engine.ready()
+            if failure is None:
+                await desk(Ledger.unhold, f"engine:{name}")
+            else:
+                log.error("engine.held", engine=name, why=failure.detail, hint=failure.hint)
+                await desk(Ledger.hold, f"engine:{name}", until=time.time() + 60, failure=failure)
+
+    def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+
+    def _asked_to_stop(self, number: int) -> None:
+        assert self._stop is not None  # noqa: S101 - handlers are set after it
+        if self._stop.done():
+            os._exit(128 + number)  # the second signal insists; the ledger needs no goodbye
+        self._stop.set_result(Ending.STOPPED)
+
+    def _arm(self, inlets: Inlets) -> None:
+        self._timers.every("rescan", self.config.settings.rescan_s, inlets.poke_all)
+        self._timers.every("mail", MAIL_EVERY_S, self._mail.set)
+
+    async def _put_down(self, desk: Desk, inlets: Inlets) -> None:
+        self._timers.stop()
+        running = list(self._running.items())
+        for _, (task, _) in running:
+            task.cancel()
+        if running:
+            await asyncio.wait([task for _, (task, _) in running], timeout=STOP_S)
+        for job, _ in running:
+            await desk(Ledger.move, job, Move.YIELD, now=time.time())
+        await inlets.close()
+        await asyncio.to_thread(desk.close)
+        log.info("daemon.stopped")
+
+    # -- the loops --------------------------------------------------------------------------------------------------------
+
+    async def _turn(self, desk: Desk, inlets: Inlets, runner: Runner) -> Ending:
+        assert self._stop is not None  # noqa: S101 - run() made it
+        loops = [
+            asyncio.create_task(inlets.turn(), name="intake"),
+            asyncio.create_task(self._work_loop(desk, inlets, runner), name="work"),
+            asyncio.create_task(self._mail_loop(desk, inlets, runner), name="mail"),
+            asyncio.create_task(self._reload_loop(inlets), name="reload"),
+        ]
+        try:
+            waits: set[asyncio.Future[Any]] = {self._stop, *loops}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for loop in loops:
+                if loop.done():
+                    loop.result()  # a loop never ends by itself: its error is ours
+            return self._stop.result()
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    async def _work_loop(self, desk: Desk, inlets: Inlets, runner: Runner) -> None:
+        assert self._stop is not None  # noqa: S101 - run() made it
+        self._work.set()
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            for lane, slots in self._slots().items():
+                while sum(taken is lane for _, taken in self._running.values()) < slots:
+                    job = await desk(Ledger.claim, lane, now=time.time())
+                    if job is None:
+                        break
+                    task = asyncio.create_task(runner.run(job, lane), name=f"job {job.id}")
+                    self._running[job.id] = (task, lane)
+                    task.add_done_callback(partial(self._finished, job.id))
+            due = await desk(Ledger.next_due, now=time.time())
+            if due is not None:
+                self._timers.at("due", due, now=time.time(), call=self._work.set)
+            if self._once and await self._worked_off(desk, inlets) and not self._stop.done():
+                self._stop.set_result(Ending.WORKED_OFF)
+
+    def _slots(self) -> dict[Lane, int]:
+        return {Lane.LIGHT: LIGHT_SLOTS, Lane.LOCAL: self.config.settings.workers}
+
+    def _finished(self, job: JobId, task: asyncio.Task[None]) -> None:
+        assert self._stop is not None  # noqa: S101 - run() made it
+        if task.cancelled():
+            return  # whoever cancelled it takes care of its job
+        self._running.pop(job, None)
+        self._work.set()
+        if (error := task.exception()) is not None:
+            # Only the ledger itself can fail a runner: without it nothing more may be done.
+            log.critical("ledger.failed", job=job, exc_info=error)
+            if not self._stop.done():
+                self._stop.set_result(Ending.BROKEN)
+
+    async def _worked_off(self, desk: Desk, inlets: Inlets) -> bool:
+        if self._running or not inlets.at_rest:
+            return False
+        holds = {h.scope for h in await desk(Ledger.holds)}
+        soon = time.time() + ONCE_WAITS_S
+        for job in await desk(Ledger.jobs, states=[JobState.QUEUED]):
+            lane = EngineName.LOCAL if job.route is None else job.route.engines[0]
+            if job.due <= soon and not {f"folder:{job.folder.name}", f"engine:{lane}"} & holds:
+                return False
+        failed = await desk(Ledger.jobs, states=[JobState.FAILED])
+        self._failed = sum(1 for job in failed if job.finished is not None and job.finished >= inlets.began)
+        return True
+
+    # -- words from people ------------------------------------------------------------------------------------------------
+
+    async def _mail_loop(self, desk: Desk, inlets: Inlets, runner: Runner) -> None:
+        version = -1
+        while True:
+            await self._mail.wait()
+            self._mail.clear()
+            now_version = await desk(Ledger.data_version)
+            if now_version == version:
+                continue
+            version = now_version
+            folders = {f.name: f for f in self.config.folders}
+            for request in await desk(Ledger.requests):
+                if request.verb == Verb.RELOAD or request.job is None:
+                    self._reload.set()
+                    continue
+                answer = await desk(apply, Verb(request.verb), request.job, folders, now=time.time())
+                log.info("request.answered", verb=request.verb, job=request.job, done=answer.done, says=answer.says)
+                if answer.running is not None:
+                    await self._cancel(answer.running, runner)
+            self._work.set()
+            inlets.poke_all()
+
+    async def _cancel(self, job: JobId, runner: Runner) -> None:
+        held = self._running.get(job)
+        if held is None:
+            return
+        held[0].cancel()
+        await asyncio.wait([held[0]])
+        self._running.pop(job, None)
+        await runner.cancel(job, None)
+
+    async def _reload_loop(self, inlets: Inlets) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            fresh = await asyncio.to_thread(self._reread)
+            if isinstance(fresh, Config):
+                self.config = fresh
+                await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)
+                self._arm(inlets)
+                self._work.set()
+                log.info("config.reloaded", folders=[f.name for f in fresh.folders])
+                continue
+            for problem in fresh:
+                log.error("config.problem", problem=str(problem))
+            log.error("config.kept", why="The new config has problems; the old one stays in force.")

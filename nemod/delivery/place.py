@@ -1,0 +1,148 @@
+"""Putting a file under a name without ever overwriting another one, and making it last.
+
+Rules kept here:
+- a taken name is a `FileExistsError`, whoever took it and however late;
+- nothing is readable under the new name before it is whole, except, where a file system knows neither hard links nor an
+  exclusive rename, an empty placeholder for a moment. It carries the file's own time, so that after a crash
+  `is_placeholder` knows it for ours and the next try replaces it;
+- errors are the system's own `OSError`s; who calls knows what they mean.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+
+#: How file systems say that they have no hard links, or none for this file (FAT, some network and FUSE mounts, protected
+#: files of other owners, too many links, branches of a merged file system).
+_NO_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
+#: How systems say that they have no exclusive rename here.
+_NO_EXCLUSIVE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP})
+#: How some network and FUSE mounts say that a folder cannot be synced, and how one says so that may be written, not read.
+_NO_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF, errno.EACCES})
+
+_AT_FDCWD = -100  # linux/fcntl.h
+_RENAME_NOREPLACE = 1  # linux/fs.h
+_RENAME_EXCL = 4  # sys/stdio.h of macOS
+
+
+def sync_file(path: Path) -> None:
+    """Return once the file's bytes lie on the disk."""
+    _sync(path, os.O_RDONLY | os.O_NOFOLLOW)
+
+
+def sync_folder(path: Path) -> None:
+    """Return once the folder's names lie on the disk."""
+    try:
+        _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def link(source: Path, target: Path) -> bool:
+    """Give a file a second name; False where the file system has no hard links for it: `rename` it then.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: anything else.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        # A taken name is found before the lack of links is.
+        if error.errno in _NO_LINK or (error.errno == errno.EEXIST and is_placeholder(source, target)):
+            return False
+        raise
+    return True
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file within its file system.
+
+    The exclusive rename comes first: it has no state in between, and a file that took the source's name a moment ago is
+    moved rather than lost. A crash within the second way leaves two names with one inode.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: anything else; `EXDEV` when the target lies elsewhere.
+    """
+    if _rename_exclusive(source, target):
+        return
+    if link(source, target):
+        source.unlink()
+    else:
+        rename_by_placeholder(source, target)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file where hard links are known not to work; raises as `move` does."""
+    if not _rename_exclusive(source, target):
+        rename_by_placeholder(source, target)
+
+
+def rename_by_placeholder(source: Path, target: Path) -> None:
+    """Rename a file by taking the name first and replacing what took it; for systems that offer nothing better."""
+    if not is_placeholder(source, target):
+        mtime_ns = source.lstat().st_mtime_ns
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            os.utime(handle, ns=(mtime_ns, mtime_ns))
+        finally:
+            os.close(handle)
+    try:
+        source.replace(target)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def is_placeholder(source: Path, target: Path) -> bool:
+    """Whether the target is what a crash within `rename_by_placeholder` left: empty, with the source's time."""
+    try:
+        ours, found = source.lstat(), target.lstat()
+    except FileNotFoundError:
+        return False
+    empty = stat.S_ISREG(found.st_mode) and found.st_size == 0
+    return empty and ours.st_size > 0 and found.st_mtime_ns == ours.st_mtime_ns
+
+
+def make_folder(root: Path, inside: Path = Path()) -> Path:
+    """Make a folder and what lies inside it; the root's parent must be there.
+
+    A missing parent is most often a disk that is not mounted: making it would fill the disk beneath.
+    """
+    root.mkdir(exist_ok=True)
+    folder = root / inside
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _rename_exclusive(source: Path, target: Path) -> bool:
+    old, new = os.fsencode(source), os.fsencode(target)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        done = libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, ctypes.c_uint(_RENAME_NOREPLACE)) == 0
+    elif sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        done = libc.renamex_np(old, new, ctypes.c_uint(_RENAME_EXCL)) == 0
+    else:
+        return False
+    if done:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCLUSIVE:
+        return False
+    if code == errno.EEXIST and is_placeholder(source, target):
+        source.replace(target)
+        return True
+    raise OSError(code, os.strerror(code), os.fspath(source), None, os.fspath(target))
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

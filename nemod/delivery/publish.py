@@ -1,0 +1,228 @@
+"""From a work folder into the outbox: whole or not at all, and never over another file.
+
+The order that the caller keeps, one fact of the ledger between the steps:
+
+1. `work_folder` in the outbox's own file system; the engine writes there; `stamp`.
+2. fact `target` (intent) → `publish` → fact `delivered_bytes` → `unstage` → `clear_work`.
+
+What a kill leaves, and what the next start does (it asks `already_published` before it publishes):
+
+| killed …                              | on disk                             | then                                      |
+|---------------------------------------|-------------------------------------|-------------------------------------------|
+| after fact `target`, before the link  | staged                              | not published: `publish`                  |
+| between link and fact `delivered`     | staged and target, one inode        | published: record it                      |
+| the same where links are unknown      | target with the staged file's size  | published: record it                      |
+| within the placeholder way            | staged, an empty target of ours     | not published: `publish` replaces it      |
+| after fact `delivered`                | staged and target                   | `unstage`, which may be done twice        |
+| before fact `staged`                  | a folder without an open attempt    | `sweep` at the start                      |
+
+Somebody else's file under the target is a `FileExistsError`: the caller aims at the next name.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from nemod.delivery import place
+from nemod.failure import Failure, Kind, NemodError
+
+WORK = ".nemod-work"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
+
+
+class PublishError(NemodError):
+    """A file could not be put where it belongs."""
+
+
+def failure_of(error: OSError, what: str) -> Failure:
+    """What an error of the system means for a delivery.
+
+    Args:
+        error: as it was raised.
+        what: the place in words that go into a sentence, e.g. "the outbox".
+    """
+    said = error.strerror or type(error).__name__
+    if error.errno in _FULL:
+        hint = "Free some space there; the job then goes on by itself."
+        return Failure(kind=Kind.NO_SPACE, detail=f"There is no space left in {what}.", hint=hint)
+    if error.errno in _CLOSED:
+        hint = (
+            "Check that the folder is there and mounted, and that nemod's user may write to it; the job then goes on by itself."
+        )
+        return Failure(kind=Kind.NOT_WRITABLE, detail=f"Writing to {what} is not possible ({said}).", hint=hint)
+    return Failure(kind=Kind.TRANSIENT, detail=f"Writing to {what} failed ({said}).")
+
+
+def prepare_outbox(outbox: Path) -> None:
+    """Make sure that the outbox is there and takes files; its parent must be there.
+
+    Raises:
+        PublishError: NO_SPACE or NOT_WRITABLE.
+    """
+    try:
+        place.make_folder(outbox)
+        if not os.access(outbox, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
+
+
+def work_folder(outbox: Path, job: int, attempt: int, token: str) -> Path:
+    """Make the folder of one attempt, for our eyes only, or find it as an earlier run left it.
+
+    Args:
+        outbox: is there already.
+        job: its id.
+        attempt: its id.
+        token: random and good for a file name, so that an orphaned child of an earlier life writes elsewhere.
+
+    Raises:
+        PublishError: as `failure_of` says.
+    """
+    home = outbox / WORK
+    folder = home / f"{job}-{attempt}-{token}"
+    try:
+        while True:
+            home.mkdir(mode=0o700, exist_ok=True)
+            if not stat.S_ISDIR(home.lstat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, f"{WORK} is not a folder")
+            with suppress(FileNotFoundError):  # another job's `clear_work` has just removed the empty home
+                folder.mkdir(mode=0o700, exist_ok=True)
+                return folder
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
+
+
+def stamp(path: Path, mtime_ns: int) -> None:
+    """Give a staged file the source's time and the permissions that any new file of this user has.
+
+    Args:
+        path: inside a work folder.
+        mtime_ns: nanoseconds since the epoch.
+
+    Raises:
+        PublishError: as `failure_of` says.
+    """
+    try:
+        mode = _new_file_mode(path.parent)
+        with suppress(PermissionError):  # FAT and some shares know no modes and no times; that is no reason to fail
+            path.chmod(mode)
+        with suppress(PermissionError):
+            os.utime(path, ns=(mtime_ns, mtime_ns))
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
+
+
+def publish(staged: Path, target: Path) -> None:
+    """Let a finished file appear in the outbox, durably; where there are hard links it keeps its staged name as well.
+
+    Raises:
+        FileExistsError: the name is taken; aim at another one.
+        PublishError: TRANSIENT when the staged file is no longer there, else as `failure_of` says.
+    """
+    try:
+        place.sync_file(staged)
+    except FileNotFoundError as error:
+        gone = "The finished file vanished from the work folder before it could be delivered."
+        raise PublishError(Failure(kind=Kind.TRANSIENT, detail=gone)) from error
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)  # a sub-folder; the outbox itself holds the staged file
+    except OSError as error:  # a file in a folder's place among them: another name would not help
+        raise PublishError(failure_of(error, "the outbox")) from error
+    try:
+        if not place.link(staged, target):
+            place.rename(staged, target)
+        place.sync_folder(target.parent)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
+
+
+def already_published(staged: Path, target: Path, *, size_bytes: int) -> bool:
+    """Whether a publish that was never recorded has happened: the target is the staged file, or took its place.
+
+    Where there are hard links both names have one inode. Without, the staged name is gone and all that is left to compare is
+    the size; the name was ours by the ledger, so that is proof enough.
+    """
+    try:
+        found = target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        ours = staged.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return stat.S_ISREG(found.st_mode) and found.st_size == size_bytes
+    return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def unstage(staged: Path) -> None:
+    """Remove the staged name once the delivery is recorded; may be called again."""
+    try:
+        staged.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
+
+
+def clear_work(folder: Path) -> None:
+    """Remove an attempt's folder, and the home of all of them once it is empty.
+
+    What cannot be removed now is swept at the next start: a delivered job does not fail for it.
+
+    Raises:
+        ValueError: the folder is not one that `work_folder` makes.
+    """
+    if folder.parent.name != WORK:
+        raise ValueError(f"not a work folder: {folder!r}")
+    _remove(folder)
+    _leave(folder.parent)
+
+
+def sweep(outbox: Path, keep: frozenset[Path]) -> tuple[Path, ...]:
+    """Remove the attempt folders that no open attempt points to; returns those that are gone now."""
+    home = outbox / WORK
+    try:
+        if not stat.S_ISDIR(home.lstat().st_mode):
+            return ()  # a link would lead us out of the outbox
+        found = [home / entry.name for entry in os.scandir(home)]
+    except OSError:
+        return ()
+    orphans = sorted(folder for folder in found if folder not in keep)
+    removed = tuple(folder for folder in orphans if _remove(folder))
+    _leave(home)
+    return removed
+
+
+def _new_file_mode(folder: Path) -> int:
+    # Asking the umask means setting it, for every thread at once; a file made the ordinary way knows it, ACLs included.
+    sample = folder / ".mode"
+    sample.unlink(missing_ok=True)
+    handle = os.open(sample, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+        sample.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)  # follows no links
+    return not os.path.lexists(path)
+
+
+def _leave(home: Path) -> None:
+    with suppress(OSError):  # not empty: another attempt is at work; not there: another one was faster
+        home.rmdir()

@@ -1,0 +1,137 @@
+"""Moving a file to a free name, on this file system or another, so that a kill at any point loses and doubles nothing.
+
+Rules kept here:
+- the source goes only when it lies whole and durable in the other place, and only while it is still the accepted file;
+- what an earlier, killed run brought there is known again: by its inode when it is a second name of the source, else by
+  size, time and every byte.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from nemod.delivery import place
+from nemod.job import Fingerprint
+
+_CHUNK_BYTES = 1 << 20
+#: FAT keeps times in steps of two seconds.
+_COARSE_NS = 2_000_000_000
+
+
+def bring(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
+    """Move a file whatever lies between; False when it changed on the way, and then it stays.
+
+    Raises:
+        FileExistsError: another file has the name.
+        OSError: as the system says; the source is where it was.
+    """
+    if _second_name(source, target) or _same_bytes(source, target, fingerprint):
+        # An earlier run got as far as this. A copy that a person put there may still lie in memory only.
+        place.sync_file(target)
+        return _let_go(source, target, fingerprint)
+    try:
+        place.move(source, target)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return _carry(source, target, fingerprint)
+        if not isinstance(error, FileExistsError) and _second_name(source, target):
+            target.unlink()  # linked, and then the source could not be removed
+        raise
+    place.sync_folder(target.parent)
+    place.sync_folder(source.parent)
+    return True
+
+
+def _carry(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
+    """Move a file to another file system: copy under a hidden name, publish, let go of the source."""
+    if os.path.lexists(target) and not place.is_placeholder(source, target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
+    temp = partial(target.parent, fingerprint)
+    temp.unlink(missing_ok=True)
+    try:
+        handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)  # until it has the source's mode
+        with os.fdopen(handle, "wb") as writer, source.open("rb") as reader:
+            shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
+        with suppress(OSError):  # FAT knows no modes, shares no attributes; times come first and are what matters
+            shutil.copystat(source, temp)
+        place.sync_file(temp)
+        if temp.lstat().st_size != fingerprint.size_bytes or not matches(source, fingerprint):
+            return False  # written to while we read
+        place.move(temp, target)
+        place.sync_folder(target.parent)
+    finally:
+        temp.unlink(missing_ok=True)
+    try:
+        return _let_go(source, target, fingerprint)
+    except OSError:
+        if matches(source, fingerprint):
+            target.unlink()
+        raise
+
+
+def partial(folder: Path, fingerprint: Fingerprint) -> Path:
+    """The hidden name of a copy on its way; it depends on the source alone, so that whoever comes after a kill finds it."""
+    return folder / f".nemod-{fingerprint.inode}-{fingerprint.size_bytes}-{fingerprint.mtime_ns}.part"
+
+
+def _let_go(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
+    """Remove a source that lies in the target as well."""
+    if not matches(source, fingerprint):
+        return not os.path.lexists(source) and os.path.lexists(target)
+    source.unlink()
+    place.sync_folder(source.parent)
+    return True
+
+
+def _second_name(source: Path, target: Path) -> bool:
+    ours, found = _lstat(source), _lstat(target)
+    if ours is None or found is None:
+        return False
+    # Counting the names keeps the only one safe when two paths lead to it, as through a bind mount.
+    return (ours.st_dev, ours.st_ino) == (found.st_dev, found.st_ino) and ours.st_nlink > 1
+
+
+def _same_bytes(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
+    ours, found = _lstat(source), _lstat(target)
+    if ours is None or found is None or (ours.st_dev, ours.st_ino) == (found.st_dev, found.st_ino):
+        return False
+    if not resembles(target, fingerprint):
+        return False
+    with source.open("rb") as one, target.open("rb") as other:
+        while chunk := one.read(_CHUNK_BYTES):
+            if chunk != other.read(_CHUNK_BYTES):
+                return False
+    return True
+
+
+def matches(source: Path, fingerprint: Fingerprint) -> bool:
+    """Whether it is still the file that was accepted."""
+    found = _lstat(source)
+    return (
+        found is not None
+        and stat.S_ISREG(found.st_mode)
+        and found.st_size == fingerprint.size_bytes
+        and found.st_mtime_ns == fingerprint.mtime_ns
+        and found.st_ino == fingerprint.inode
+    )
+
+
+def resembles(target: Path, fingerprint: Fingerprint) -> bool:
+    """Whether it could be that file after a move or a copy: the same size, and the same time as far as disks keep it."""
+    found = _lstat(target)
+    return (
+        found is not None
+        and stat.S_ISREG(found.st_mode)
+        and found.st_size == fingerprint.size_bytes
+        and abs(found.st_mtime_ns - fingerprint.mtime_ns) < _COARSE_NS
+    )
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

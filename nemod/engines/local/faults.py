@@ -1,0 +1,43 @@
+"""What went wrong with a child or a work folder, as failures. Pure."""
+
+import errno
+from pathlib import Path
+
+from nemod.delivery.publish import failure_of
+from nemod.failure import Failure, Kind
+from nemod.media.child import Finished
+
+
+def of_folder(error: OSError) -> Failure:
+    """The work folder or the source could not be used."""
+    if isinstance(error, FileNotFoundError):
+        return Failure(kind=Kind.TRANSIENT, detail="A work file or the source vanished while it was needed.")
+    return failure_of(error, "the outbox")
+
+
+def of_child(finished: Finished, stage: str) -> Failure:
+    """A child ended with an error."""
+    said = finished.stderr_tail
+    if "No space left on device" in said or "Disk quota exceeded" in said:
+        return of_folder(OSError(errno.ENOSPC, "full"))
+    if finished.returncode < 0:
+        return Failure(
+            kind=Kind.TRANSIENT,
+            detail=f"ffmpeg was killed by signal {-finished.returncode} ({stage}).",
+            hint="The machine may be short of memory.",
+        )
+    last = said.splitlines()[-1] if said else "it said nothing"
+    return Failure(
+        kind=Kind.UNSUPPORTED,
+        detail=f"ffmpeg gave up ({stage}, code {finished.returncode}): {last}",
+        hint="Play the file; if it plays elsewhere, please report it with this message.",
+    )
+
+
+def no_tone_map(ffmpeg: Path) -> Failure:
+    """HDR needs a filter that this build lacks."""
+    return Failure(
+        kind=Kind.UNSUPPORTED,
+        detail=f"The video is HDR, and {ffmpeg} cannot map its tones: it has no zscale filter.",
+        hint="Name an ffmpeg with zscale as `ffmpeg` in the config; those of Debian and Homebrew have it.",
+    )

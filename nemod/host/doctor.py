@@ -1,0 +1,145 @@
+"""A look at everything that nemod stands on: config, folders, ffmpeg, ledger, disks. Changes nothing.
+
+Each finding says what was looked at, what was found, and, where something is wrong, what a person should do.
+"""
+
+import os
+import platform
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from nemod.config.model import Config, Folder
+from nemod.config.parse import parse
+from nemod.config.prepare import inspect as inspect_folders
+from nemod.config.problem import Problem
+from nemod.config.units import format_size
+from nemod.daemon.locks import daemon_runs
+from nemod.daemon.service import LEDGER, open_ledger
+from nemod.engines.local import tools
+from nemod.failure import Failure
+from nemod.intake.mounts import file_system
+from nemod.job import JobState
+from nemod.ledger.ledger import LedgerError
+
+#: An outbox with less free space than this is worth a word, whatever its limit: the work lies there too.
+FREE_LEAST_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at; `todo` is empty when nothing needs doing."""
+
+    what: str
+    found: str
+    ok: bool = True
+    todo: str = ""
+
+
+async def examine(config_file: Path, state: Path, *, home: Path, program: Path) -> tuple[Finding, ...]:
+    """Everything, in the order in which one thing needs the other.
+
+    Args:
+        config_file: the config, which may not exist yet.
+        state: the state folder, which may not exist yet.
+        home: the home directory, for `~` in the config.
+        program: the Python that runs.
+    """
+    config = parse(config_file, home=home)
+    settings_ffmpeg = config.settings.ffmpeg if isinstance(config, Config) else None
+    return (
+        Finding(what="nemod", found=f"{version('nemod')} with Python {platform.python_version()} ({program})"),
+        *_config(config_file, config, home),
+        *(_folders(config) if isinstance(config, Config) else ()),
+        *await _ffmpeg(settings_ffmpeg),
+        *_state(state),
+        Finding(what="daemon", found="running" if daemon_runs(state) else "not running"),
+    )
+
+
+def _config(file: Path, config: Config | tuple[Problem, ...], home: Path) -> Iterator[Finding]:
+    if not file.exists():
+        yield Finding(what="config", found=f"{file} is not there yet", todo="nemod run, or nemod init, writes one")
+    elif not isinstance(config, Config):
+        for problem in config:
+            yield Finding(what="config", found=str(problem), ok=False, todo="mend it, then: nemod config check")
+    else:
+        yield Finding(what="config", found=str(file))
+        for problem in inspect_folders(config, home=home):
+            yield Finding(what=f"config {problem.key}", found=problem.what, ok=False, todo=problem.hint)
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    for folder in config.folders:
+        if not folder.inbox.is_dir():
+            continue  # said above when it cannot be made
+        mount = file_system(folder.inbox)
+        how = "polled, since events of a network share do not tell all" if mount.remote else "watched by events"
+        yield Finding(what=f"folder {folder.name}", found=f"{folder.inbox} on {mount.type}, {how}")
+        yield _space(folder)
+
+
+def _space(folder: Folder) -> Finding:
+    what = f"free space, {folder.name}"
+    place = folder.outbox if folder.outbox.is_dir() else folder.inbox
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return Finding(what=what, found=f"unknown: {error.strerror}", ok=False, todo=f"look at {place}")
+    enough = free >= max(FREE_LEAST_BYTES, 2 * (folder.preset.limit_bytes or 0))
+    return Finding(what=what, found=format_size(free), ok=enough, todo="" if enough else "free some space there")
+
+
+async def _ffmpeg(named: Path | None) -> tuple[Finding, ...]:
+    ffmpeg = tools.find_ffmpeg(named)
+    whose = "the one that nemod brings" if named is None else "named in the config"
+    found = await tools.inspect(ffmpeg)
+    if isinstance(found, Failure):
+        return (Finding(what="ffmpeg", found=found.detail, ok=False, todo=found.hint),)
+    if found.tone_maps:
+        hdr = Finding(what="HDR", found="tone-mapped to ordinary colours")
+    else:
+        hdr = Finding(
+            what="HDR",
+            found="this ffmpeg cannot tone-map (it lacks zscale)",
+            ok=False,
+            todo="leave `ffmpeg` out of the config, or name one that was built with zimg",
+        )
+    encoders = ", ".join(sorted(found.encoders & {"libx264", "aac", "libfdk_aac"}))
+    return (
+        Finding(what="ffmpeg", found=f"{found.version} at {ffmpeg}, {whose}"),
+        Finding(what="encoders", found=encoders),
+        hdr,
+    )
+
+
+def _state(state: Path) -> Iterator[Finding]:
+    if not state.is_dir():
+        yield Finding(what="state", found=f"{state} is not there yet", todo="nemod run makes it")
+        return
+    mode = stat.S_IMODE(state.stat().st_mode)
+    mine = os.access(state, os.R_OK | os.W_OK | os.X_OK)
+    private = not mode & 0o077
+    todo = "" if mine else "make it writable, or set NEMOD_STATE_DIR"
+    if mine and not private:
+        todo = f"chmod 700 {state}"
+    yield Finding(what="state", found=f"{state}, mode {mode:03o}, on {file_system(state).type}", ok=mine and private, todo=todo)
+    yield _ledger(state)
+
+
+def _ledger(state: Path) -> Finding:
+    if not (state / LEDGER).exists():
+        return Finding(what="ledger", found="none yet", todo="nemod run makes it")
+    try:
+        ledger = open_ledger(state)
+    except LedgerError as error:
+        return Finding(what="ledger", found=error.failure.detail, ok=False, todo=error.failure.hint)
+    try:
+        counts = ledger.counts()
+    finally:
+        ledger.close()
+    open_jobs = sum(counts[s] for s in (JobState.QUEUED, JobState.RUNNING, JobState.PARKED))
+    return Finding(what="ledger", found=f"{sum(counts.values())} jobs, {open_jobs} of them open")

@@ -1,0 +1,71 @@
+"""From a poke to jobs: scan the inbox, see what has come to rest, bring the ledger in line.
+
+Start-up, events and rescans are this one path; a poke that is lost costs time and nothing else.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from nemod import logs
+from nemod.config.model import Folder
+from nemod.intake.scan import Odd, scan
+from nemod.intake.settle import Watched, settle
+from nemod.ledger.desk import Desk
+from nemod.ledger.ledger import Ledger, Reconciled
+
+log = logs.get(__name__)
+
+
+class Intake:
+    """One inbox under watch."""
+
+    def __init__(self, folder: Folder, desk: Desk, *, settle_s: float) -> None:
+        """Nothing has been seen yet."""
+        self.folder = folder
+        self._desk = desk
+        self._settle_s = settle_s
+        self._watched: Mapping[str, Watched] = {}
+        self._identity: tuple[int, int] | None = None
+        self._told: frozenset[Odd] = frozenset()
+        self._told_ledger: object = None
+        self._exclude = frozenset({folder.outbox, folder.originals, *((folder.failed,) if folder.failed else ())})
+
+    async def look(self, *, mono: float, now: float) -> tuple[Reconciled, float | None]:
+        """Look once.
+
+        Args:
+            mono: monotonic seconds.
+            now: epoch seconds.
+
+        Returns:
+            What changed in the ledger, and after how many seconds the next file could be at rest (None: nothing moves).
+
+        Raises:
+            InboxUnavailable: the inbox cannot be read; nothing is known of its files, so nothing is changed.
+        """
+        folder = self.folder
+        seen = await asyncio.to_thread(
+            scan,
+            folder.inbox,
+            recursive=folder.recursive,
+            ignore=folder.ignore,
+            exclude=self._exclude,
+            expect=self._identity,
+        )
+        self._identity = seen.identity
+        self._tell(frozenset(seen.odd))
+        settled = settle(self._watched, seen.sightings, mono, self._settle_s)
+        picture = (frozenset(seen.sightings), frozenset(settled.resting), frozenset(seen.odd))
+        reconciled = Reconciled(added=(), gone=())
+        if picture != self._told_ledger:
+            reconciled = await self._desk(
+                Ledger.reconcile, folder, resting=settled.resting, seen=seen.sightings, sees=seen.sees, now=now
+            )
+            self._told_ledger = picture  # only now: a look whose transaction failed must be told again
+        self._watched = settled.watched
+        return reconciled, None if settled.next_look is None else max(0.0, settled.next_look - mono)
+
+    def _tell(self, odd: frozenset[Odd]) -> None:
+        for thing in sorted(odd - self._told, key=lambda o: o.relpath):
+            log.info("intake.left_alone", folder=self.folder.name, file=thing.relpath, why=thing.what.value)
+        self._told = odd

@@ -1,0 +1,164 @@
+"""Logging: one event word per thing, the same chain for our own events and for the libraries'.
+
+Lines go to one stream: JSON, or for people when the stream is a terminal. Rules kept here:
+- whoever logs does not think of secrets or odd file names: the chain redacts and escapes, at any depth;
+- libraries speak from WARNING on (apscheduler tells every wake-up at INFO);
+- times are ISO-8601 in UTC, keys carry their unit (`size_bytes`, `took_s`).
+
+| event              | says                                                                 |
+|--------------------|----------------------------------------------------------------------|
+| `daemon.started`   | folders are checked, watching begins                                 |
+| `daemon.stopping`  | a signal asked us to end                                             |
+| `daemon.stopped`   | everything is put down                                               |
+| `config.problem`   | one fault of the config, with file, line and key                     |
+| `config.reloaded`  | the config was read again                                            |
+| `intake.watching`  | how an inbox is watched, and why so                                  |
+| `job.added`        | a file came to rest in an inbox                                      |
+| `job.claimed`      | an engine took a job                                                 |
+| `job.waiting`      | a job goes on at `due`                                               |
+| `job.refused`      | the judge refused an output; the next try follows                    |
+| `job.parked`       | a job rests until a person acts                                      |
+| `job.failed`       | a job is over, its source lies in the failed folder                  |
+| `job.cancelled`    | a job has lost its object                                            |
+| `job.delivered`    | the canonical line: seconds per step, bytes before and after         |
+| `engine.held`      | nothing new for an engine until then                                 |
+| `folder.held`      | the same for a folder                                                |
+| `delivery.swept`   | work folders that nobody owned were removed                          |
+"""
+
+import logging
+import os
+import re
+import sys
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from nemod.text import safe
+
+Format = Literal["auto", "json", "console"]
+
+REDACTED = "[redacted]"
+_ROOT = "nemod"
+#: structlog's own keys, gone before anything is rendered.
+_INTERNAL = frozenset({"_record", "_from_structlog"})
+
+#: Keys whose values are secrets, in any spelling of their words.
+_SECRET_KEY = re.compile(
+    r"(?:.*[_-])?(?:token|secret|password|passwd|api[_-]?key|authorization|cookie)|(?:x[_-])?client[_-]id", re.IGNORECASE
+)
+_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # A header or a JSON field inside a text: its name, a separator, quotes perhaps.
+    (
+        re.compile(
+            r"((?:authorization|x-client-id|[\w-]*token|[\w-]*secret|api[_-]?key|password|cookie)"
+            r"[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[redacted)[^\s\"',;&}\]]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{REDACTED}",
+    ),
+    # A token is redacted whole, its telling prefix too.
+    (re.compile(r"(?<![A-Za-z0-9])(?:nmv_usr_|clm_)[\w.~+/=-]*"), REDACTED),
+    (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {REDACTED}"),
+    # Signed addresses carry their signature in the query, some carry a password before the host.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#@\"'<>]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?\"'<>]*)\?[^\s\"'<>]*", re.IGNORECASE), rf"\1?{REDACTED}"),
+)
+
+
+def setup(format: Format, level: str, stream: TextIO | None = None) -> None:  # noqa: A002 - the word of the config
+    """Send all logging to a stream, in place of any earlier set-up.
+
+    Args:
+        format: "auto" means JSON unless the stream is a terminal.
+        level: from which on our own events are told, e.g. "info".
+        stream: standard error unless given; colours only on a terminal, and not with NO_COLOR.
+    """
+    out = sys.stderr if stream is None else stream
+    terminal = out.isatty()
+    renderer: Processor
+    if format == "json" or (format == "auto" and not terminal):
+        # Plain ASCII: no locale and no terminal can break it.
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=True)
+    else:
+        colors = terminal and not os.environ.get("NO_COLOR")
+        # Without its own tracebacks: the rich ones print local variables, secrets among them.
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    chain: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        clean,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *chain, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,  # a reload may change the level
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=chain, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(_ROOT).setLevel(level.upper())
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module; the name is its `__name__`, and what is not ours tells warnings only."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Redact secrets and escape what a terminal should not see, in every value of an event."""
+    return {_key(key): value if key in _INTERNAL else _named(key, value) for key, value in event.items()}
+
+
+def redact(text: str) -> str:
+    """A text without the secrets in it: tokens, authorization values, and what follows the "?" of an address."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _named(key: object, value: object) -> object:
+    if isinstance(key, str) and _SECRET_KEY.fullmatch(key) and value is not None:
+        return REDACTED
+    # Tracebacks keep their lines; each of them may quote a file's name.
+    if key in {"exception", "stack"} and isinstance(value, str):
+        return "\n".join(_text(line) for line in value.split("\n"))
+    return _value(value)
+
+
+def _value(value: object) -> object:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str() | bytes() | os.PathLike():
+            return _text(os.fsdecode(value))
+        case dict():
+            return {_key(key): _named(key, inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_value(inner) for inner in value]
+        case BaseException():
+            return _text(f"{type(value).__name__}: {value}")
+        case _:
+            return _text(repr(value))
+
+
+def _key(key: object) -> str:
+    return _text(str(key))
+
+
+def _text(text: str) -> str:
+    return safe(redact(text))

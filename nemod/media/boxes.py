@@ -1,0 +1,118 @@
+"""The top level of an MP4 or QuickTime file, read without a demuxer: what lies where, and whether a place was noted.
+
+Rules kept here:
+- only headers are read, and the index (moov) in pieces: a file of any size costs little memory;
+- what cannot be a box ends the reading; nothing here raises on garbage.
+Source: ISO/IEC 14496-12, 4.2 (boxes), 8.1.1 (mdat), 8.2.1 (moov), 8.8.1 (mvex).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+#: The atoms and keys in which cameras note where they were. Short ones only where they stand as a box with a plausible
+#: size before them, for "velocity" holds "loci"; `gpmd` and `camm` are tracks with the path of the camera.
+_PLACE = re.compile(
+    rb"\x00[\x00-\xff]{3}(?:\xa9xyz|loci\x00\x00\x00\x00|XMP_|GPMF)|\x00\x00[\x00-\xff]{2}(?:gpmd|camm)\x00{6}|ISO6709"
+)
+_PLACE_MOST = 16  # bytes that one match may span
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """One box: where its payload starts and how long that is, in bytes; shorter than announced at the end of a cut file."""
+
+    kind: bytes
+    start: int
+    payload: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boxes:
+    """What the top level of a file says."""
+
+    boxes: tuple[Box, ...] = ()
+    brand: bytes | None = None  # of the first ftyp; None: none, as in old QuickTime files
+    fragmented: bool = False
+    place: bool = False  # something in it may tell where it was filmed
+
+    @property
+    def mp4(self) -> bool:
+        """Whether it is ISO base media rather than QuickTime."""
+        return self.brand is not None and self.brand != b"qt  "
+
+    @property
+    def indexed(self) -> bool:
+        """Whether there is an index at all; without one nothing can be played."""
+        return any(box.kind == b"moov" for box in self.boxes)
+
+    @property
+    def faststart(self) -> bool:
+        """Whether the index lies before the data, so that playing starts before all has arrived."""
+        kinds = [box.kind for box in self.boxes]
+        return b"moov" in kinds and (b"mdat" not in kinds or kinds.index(b"moov") < kinds.index(b"mdat"))
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of coded picture and sound; the rest of the file is overhead."""
+        return sum(box.payload for box in self.boxes if box.kind == b"mdat")
+
+
+def read_boxes(file: BinaryIO, size_bytes: int) -> Boxes:
+    """Read the top level of a seekable file of that size; empty when it is no such file."""
+    boxes = tuple(_walk(file, 0, size_bytes))
+    brand: bytes | None = None
+    fragmented = place = False
+    for box in boxes:
+        match box.kind:
+            case b"ftyp" if brand is None:
+                file.seek(box.start)
+                brand = file.read(4)
+            case b"moof":
+                fragmented = True
+            case b"uuid":
+                place = True  # XMP lies in one of these, and may hold a position
+            case b"moov":
+                fragmented |= any(inner.kind == b"mvex" for inner in _walk(file, box.start, box.start + box.payload))
+                place |= _notes_place(file, box)
+            case _:
+                pass
+    return Boxes(boxes=boxes, brand=brand, fragmented=fragmented, place=place)
+
+
+def payload_bytes(path: Path) -> int:
+    """Bytes of coded picture and sound in an MP4.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return read_boxes(file, path.stat().st_size).payload_bytes
+
+
+def _walk(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
+    while start + 8 <= end:
+        file.seek(start)
+        head = file.read(16)
+        size, kind, header = int.from_bytes(head[:4], "big"), head[4:8], 8
+        if size == 1:
+            size, header = int.from_bytes(head[8:16], "big"), 16
+        elif size == 0:
+            size = end - start
+        if size < header or len(head) < header or not all(0x20 <= c < 0x7F or c == 0xA9 for c in kind):
+            return
+        yield Box(kind=kind, start=start + header, payload=max(0, min(size, end - start) - header))
+        start += size
+
+
+def _notes_place(file: BinaryIO, box: Box) -> bool:
+    file.seek(box.start)
+    left, seam = box.payload, b""
+    while left > 0 and (piece := file.read(min(_PIECE, left))):
+        if _PLACE.search(seam + piece):
+            return True
+        seam, left = piece[-_PLACE_MOST:], left - len(piece)
+    return False

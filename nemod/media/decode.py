@@ -1,0 +1,35 @@
+"""Does every frame and every sample of a file decode? The last look at an output before it is delivered."""
+
+import os
+import re
+from pathlib import Path
+
+from nemod.media.child import run
+from nemod.media.formats import DEMUXERS
+
+#: "[h264 @ 0x55fa216c0c80] Invalid NAL unit size" is "h264: Invalid NAL unit size" for a person.
+_ADDRESS = re.compile(r"^\[(\S+) @ 0x[0-9a-f]+\]")
+
+
+async def decode_errors(ffmpeg: Path, path: Path, *, timeout_s: float) -> str | None:
+    """An error of a full decode of picture and sound, in ffmpeg's words; None when there is none.
+
+    Args:
+        ffmpeg: the program.
+        path: any name.
+        timeout_s: seconds after which it counts as an error.
+
+    Raises:
+        OSError: ffmpeg cannot be started.
+    """
+    argv: list[str | bytes] = [os.fsencode(ffmpeg), "-nostdin", "-hide_banner", "-v", "error"]
+    # Named as a file, a path with a colon or a leading dash is nothing but a path.
+    argv += ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", b"file:" + os.fsencode(path)]
+    # Without vfr the null muxer complains of pictures that share a time stamp, which is no error of decoding.
+    argv += ["-map", "0:v?", "-map", "0:a?", "-fps_mode", "vfr", "-f", "null", "-"]
+    finished = await run(argv, timeout_s=timeout_s)
+    if finished.timed_out:
+        return f"not done after {timeout_s:.0f} s"
+    if finished.stderr_tail:
+        return _ADDRESS.sub(r"\1:", finished.stderr_tail.partition("\n")[0])
+    return f"exit code {finished.returncode}" if finished.returncode else None

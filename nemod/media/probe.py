@@ -1,0 +1,180 @@
+"""What is in a file: opened here, read by a limited child process, and told apart when it cannot be read.
+
+Rules kept here:
+- the path is opened once, by us, as a regular file and without following a link; the child gets only the descriptor;
+- a child that crashes, hangs or eats all memory is an answer about the file, never our end;
+- what could still become a video (a copy that goes on) is INCOMPLETE, what never will is UNSUPPORTED at once.
+"""
+
+import asyncio
+import errno
+import json
+import math
+import os
+import signal
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from nemod.failure import Failure, Kind, NemodError
+from nemod.media.boxes import Boxes, read_boxes
+from nemod.media.child import Finished, run
+from nemod.media.formats import HEAD_BYTES, Head, kind_of
+from nemod.media.info import MediaInfo
+from nemod.media.measured import info_from
+
+#: Without a wait for what is no file, a link or a terminal; `probe_child` reads through the same descriptor.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
+#: Signals that someone else sends to a child (the system when memory is short, a shutdown); others are its own crash.
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+_WAIT = "If it is still being copied, it is looked at again by itself; otherwise copy it once more."
+_NOT_OURS = "Drop a video file, such as .mp4, .mov, .mkv, .webm, .avi, .mts, .wmv or .gif."
+
+
+class ProbeError(NemodError):
+    """The file gives no `MediaInfo`, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    file: BinaryIO
+    size_bytes: int
+    head: Head
+    boxes: Boxes
+
+
+async def probe(path: Path, *, timeout_s: float) -> MediaInfo:
+    """Measure a media file.
+
+    Args:
+        path: any name; the file is only read.
+        timeout_s: seconds that reading all of it may take.
+
+    Raises:
+        ProbeError: SOURCE_GONE, UNREADABLE, UNSUPPORTED, INCOMPLETE or TRANSIENT; BUG when the reader itself is broken.
+    """
+    opened = await asyncio.to_thread(_open, path)
+    with opened.file:
+        _refuse_by_head(opened)
+        raw = await _measure(opened.file.fileno(), timeout_s)
+    _refuse_by_content(opened, raw)
+    return info_from(raw, size_bytes=opened.size_bytes, boxes=opened.boxes)
+
+
+def _fail(kind: Kind, detail: str, hint: str = "") -> NoReturn:
+    raise ProbeError(Failure(kind=kind, detail=detail, hint=hint))
+
+
+def _open(path: Path) -> _Opened:
+    try:
+        file = os.fdopen(os.open(path, _FLAGS), "rb")
+    except OSError as error:
+        _refuse_to_open(error)
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            _fail(Kind.UNSUPPORTED, "It is not a regular file but a folder, a pipe or a device.", _NOT_OURS)
+        head = kind_of(file.read(HEAD_BYTES))
+        boxes = read_boxes(file, status.st_size)
+    except OSError as error:
+        file.close()
+        _fail(Kind.TRANSIENT, f"It cannot be read: {error.strerror}.", "Check the disk or the network share that it is on.")
+    except ProbeError:
+        file.close()
+        raise
+    return _Opened(file=file, size_bytes=status.st_size, head=head, boxes=boxes)
+
+
+def _refuse_to_open(error: OSError) -> NoReturn:
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR | errno.ESTALE:
+            _fail(Kind.SOURCE_GONE, "It is no longer there.")
+        case errno.EACCES | errno.EPERM:
+            hint = "Allow it with: chmod a+r FILE, and chmod a+rx for the folders above it."
+            _fail(Kind.UNREADABLE, "The account that nemod runs as has no permission to read it.", hint)
+        case errno.ELOOP | errno.EMLINK:
+            _fail(Kind.UNSUPPORTED, "It is a symbolic link, not a file.", "Drop the file itself, or a copy of it.")
+        case errno.ENXIO | errno.ENODEV | errno.EISDIR | errno.EOPNOTSUPP:
+            _fail(Kind.UNSUPPORTED, "It is not a regular file but a folder, a pipe or a device.", _NOT_OURS)
+        case _:
+            _fail(Kind.TRANSIENT, f"It cannot be opened: {error.strerror}.", "Check the disk or the share that it is on.")
+
+
+def _refuse_by_head(opened: _Opened) -> None:
+    match opened.head:
+        case Head.EMPTY if opened.size_bytes == 0:
+            _fail(Kind.INCOMPLETE, "It is empty: 0 bytes.", _WAIT)
+        case Head.EMPTY:
+            _fail(Kind.INCOMPLETE, "It begins with nothing but zeros: room that a copy has reserved and not filled.", _WAIT)
+        case Head.PICTURE:
+            _fail(Kind.UNSUPPORTED, "It is a still picture, not a video.", _NOT_OURS)
+        case Head.TEXT:
+            _fail(Kind.UNSUPPORTED, "It is a text (a playlist, subtitles, a page), not a video.", _NOT_OURS)
+        case Head.MEDIA | Head.OTHER:
+            pass
+
+
+async def _measure(fd: int, timeout_s: float) -> dict[str, Any]:
+    # -P keeps a hostile json.py in the working directory from being imported.
+    argv = [sys.executable, "-P", "-m", "nemod.media.probe_child", str(fd), str(math.ceil(timeout_s) + 1)]
+    try:
+        finished = await run(argv, timeout_s=timeout_s, pass_fds=(fd,))
+    except OSError as error:
+        _fail(Kind.TRANSIENT, f"The process that reads videos cannot be started: {error.strerror}.")
+    if finished.timed_out:
+        _fail(
+            Kind.UNSUPPORTED,
+            f"Reading it was not done after {timeout_s:.0f} s.",
+            "If the disk is slow or busy, try it again later; otherwise the file is likely to be broken.",
+        )
+    if finished.returncode:
+        _refuse_crashed(finished)
+    raw: dict[str, Any] = json.loads(finished.stdout)
+    return raw
+
+
+def _refuse_crashed(finished: Finished) -> NoReturn:
+    number = -finished.returncode
+    if number <= 0:
+        last = finished.stderr_tail.rpartition("\n")[2]
+        _fail(Kind.BUG, f"The process that reads videos is broken: {last}.", "Run: nemod doctor")
+    if number in _FROM_OUTSIDE:
+        _fail(Kind.TRANSIENT, "The process that reads videos was stopped from outside, perhaps for lack of memory.")
+    hint = "It is likely to be broken, or made to do harm; play it, and export it again if it does."
+    _fail(Kind.UNSUPPORTED, f"It crashed the reader (signal {number}).", hint)
+
+
+def _refuse_by_content(opened: _Opened, raw: dict[str, Any]) -> None:
+    """Tell a whole video from everything else that can be opened or not."""
+    if error := raw.get("error"):
+        _refuse_unopened(opened, error)
+    streams = raw["streams"]
+    pictures = [s for s in streams if s["type"] == "video" and s["index"] == raw["video"]]
+    if not pictures:
+        if any(s["type"] == "video" and s["packets"] == 0 for s in streams):
+            _fail(Kind.INCOMPLETE, "It announces pictures and does not hold one.", _WAIT)
+        if any(s["type"] == "audio" and s["packets"] for s in streams):
+            cover = ", only a cover" if any(s["type"] == "video" for s in streams) else ""
+            _fail(Kind.UNSUPPORTED, f"It has sound but no moving picture{cover}.", _NOT_OURS)
+        _refuse_unopened(opened, "open")
+    (video,) = pictures
+    if video["codec"] is None:
+        _fail(Kind.UNSUPPORTED, "Its picture is coded in a way that cannot be read here.", "Export it as MP4 with H.264.")
+    if raw["frame"] is None:
+        _fail(Kind.INCOMPLETE, "Not one picture of it can be decoded.", _WAIT)
+    if raw["format"] == "gif" and video["packets"] == 1:
+        _fail(Kind.UNSUPPORTED, "It is a still picture, not a video.", _NOT_OURS)
+
+
+def _refuse_unopened(opened: _Opened, error: str) -> NoReturn:
+    if error == "memory":
+        _fail(Kind.UNSUPPORTED, "Reading it takes more memory than any sound video needs.", "It is likely to be broken.")
+    if error == "decoder":
+        _fail(Kind.UNSUPPORTED, "Its picture is coded in a way that cannot be read here.", "Export it as MP4 with H.264.")
+    if opened.head is Head.MEDIA:
+        lacking = "its index (moov) is missing" if opened.boxes.boxes and not opened.boxes.indexed else "nothing plays in it"
+        _fail(Kind.INCOMPLETE, f"It begins like a video but {lacking}: it is not whole, or broken.", _WAIT)
+    _fail(Kind.UNSUPPORTED, "It is not a video file.", _NOT_OURS)

@@ -1,0 +1,54 @@
+"""The example config keeps its word: it names every option, and what it shows as a default is one."""
+
+import re
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+
+from nemod.config.model import Config, Folder, Settings
+from nemod.config.parse import FOLDER_KEYS, PRESET_KEYS, SETTINGS_KEYS, parse
+from nemod.config.prepare import prepare
+from nemod.resources import shared_file
+
+EXAMPLE = shared_file("config/nemod.toml").read_text(encoding="utf-8")
+#: Every line that shows an option without setting it, with its comment sign taken away.
+ALL_SET = re.sub(r"^#(?=[\w\[])", "", EXAMPLE, flags=re.MULTILINE)
+
+
+def read(tmp_path: Path, text: str) -> Config:
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+    config = parse(tmp_path / "config.toml", home=tmp_path)
+    assert isinstance(config, Config), "\n".join(map(str, config))
+    return config
+
+
+def test_the_example_works_on_an_empty_home(tmp_path: Path) -> None:
+    """It is read without a problem, and its folders are there afterwards."""
+    config = read(tmp_path, EXAMPLE)
+    assert [f.name for f in config.folders] == ["discord-10mb", "discord", "gmail"]
+    assert prepare(config, home=tmp_path) == ()
+    assert (tmp_path / "Compress" / "discord-10mb" / "done").is_dir()
+
+
+def test_the_example_names_every_option_of_every_table() -> None:
+    """An option that nobody finds does not exist."""
+    values = tomllib.loads(ALL_SET)
+    assert set(values["nemod"]) == set(SETTINGS_KEYS)
+    assert set(values["folders"]["discord-10mb"]) == set(FOLDER_KEYS)
+    assert set(values["presets"]["forum"]) == set(PRESET_KEYS)
+
+
+def test_the_defaults_that_it_shows_are_the_real_ones(tmp_path: Path) -> None:
+    """Taking every comment sign away changes nothing but what has no default to show."""
+    plain, all_set = read(tmp_path, EXAMPLE), read(tmp_path, ALL_SET)
+    assert plain.settings == Settings()
+    assert replace(all_set.settings, ffmpeg=None) == plain.settings
+    assert all_set.folders == plain.folders
+    assert {**all_set.presets, "forum": None} == {**plain.presets, "forum": None}
+
+
+def test_every_option_reaches_the_model() -> None:
+    """The tables' keys and the model's fields are the same options."""
+    assert len(fields(Settings)) == len(SETTINGS_KEYS)
+    planned = {"output_name"}
+    assert {f.name for f in fields(Folder)} - {"name"} - planned == set(FOLDER_KEYS)

@@ -1,0 +1,120 @@
+"""`nemod compress` and `nemod check` on real files."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from nemod.cli.exits import ExitCode
+from tests.cli.machine import PATIENCE_S, Home
+from tests.support.clips import clip, make_clip
+
+KEYS = {"source", "output", "input_bytes", "output_bytes", "limit_bytes", "engine", "verdict", "seconds", "failure"}
+
+
+def test_each_file_gets_its_line_whatever_became_of_the_others(home: Home) -> None:
+    """A video is encoded, a text fails with its reason, a finished video passes; sources stay as they were."""
+    shutil.copy(clip("bear_odd.webm"), home.path / "bear.webm")
+    (home.path / "text.mp4").write_text("once upon a time")
+    (home.path / "empty.mp4").touch()
+    ran = home.nemod("compress", "bear.webm", "text.mp4", "empty.mp4", "--preset", "discord", "--json")
+    assert ran.code == ExitCode.FAILED
+    bear, text, empty = (json.loads(line) for line in ran.out.splitlines())
+    assert set(bear) == set(text) == set(empty) == KEYS
+    output = home.path / "bear-discord.mp4"
+    assert bear["verdict"] == "encoded"
+    assert (bear["source"], bear["output"]) == (str(home.path / "bear.webm"), str(output))
+    assert bear["output_bytes"] == output.stat().st_size <= bear["limit_bytes"] == 20_000_000
+    assert bear["input_bytes"] == (home.path / "bear.webm").stat().st_size
+    assert (text["verdict"], text["output"], text["failure"]["kind"]) == ("failed", None, "unsupported")
+    assert (empty["verdict"], empty["failure"]["kind"]) == ("failed", "incomplete")
+    assert "text.mp4: " in ran.err
+    assert sorted(os.listdir(home.path)) == ["bear-discord.mp4", "bear.webm", "empty.mp4", "text.mp4"]
+
+    passed = json.loads(home.nemod("compress", output, "--preset", "discord", "--json").out)
+    assert passed["verdict"] == "passed"
+    assert Path(passed["output"]).read_bytes() == output.read_bytes()
+
+
+def test_a_limit_alone_names_and_bounds_the_output_and_nothing_is_overwritten(home: Home) -> None:
+    """A second run finds the name taken and takes the next one."""
+    make_clip(home.path / "clip.mkv", seconds=2)
+    for name in ("clip-50KB.mp4", "clip-50KB (2).mp4"):
+        ran = home.nemod("compress", "clip.mkv", "--limit", "50KB")
+        assert ran.code == ExitCode.OK
+        assert f"clip.mkv -> {name}" in ran.out
+        assert 0 < (home.path / name).stat().st_size <= 50_000
+
+
+def test_odd_names_links_and_a_name_of_ones_own(home: Home) -> None:
+    """A leading dash, a newline, bytes that are not UTF-8, a link, and a chosen output all work; JSON carries the bytes."""
+    odd = os.fsdecode(b"-odd\n\xff \xf0\x9f\x90\xbb.webm")
+    shutil.copy(clip("bear_odd.webm"), home.path / odd)
+    (home.path / "link.webm").symlink_to(odd)
+    ran = home.nemod("compress", "--preset", "discord", "--json", "--", odd, "link.webm")
+    assert ran.code == ExitCode.OK
+    assert [json.loads(line)["output"] for line in ran.out.splitlines()] == [
+        str(home.path / f"{Path(odd).stem}-discord.mp4"),
+        str(home.path / "link-discord.mp4"),
+    ]
+    out = home.path / "out"
+    out.mkdir()
+    ran = home.nemod("compress", "-p", "discord", "-o", "out/bear.mp4", "--", odd)
+    assert ran.code == ExitCode.OK
+    assert r"-odd\n\xff" in ran.out
+    assert os.listdir(out) == ["bear.mp4"]
+
+
+def test_a_long_name_stays_within_what_a_file_system_takes(home: Home) -> None:
+    """255 bytes of name are cut, not refused."""
+    long = "é" * 125 + ".webm"
+    shutil.copy(clip("bear_odd.webm"), home.path / long)
+    ran = home.nemod("compress", long, "-p", "discord", "--json")
+    assert ran.code == ExitCode.OK
+    assert len(os.fsencode(Path(json.loads(ran.out)["output"]).name)) <= 255
+
+
+def test_a_broken_ffmpeg_is_told_and_leaves_nothing(home: Home) -> None:
+    """The config's ffmpeg is used, and what is wrong with it is said with what to do."""
+    home.configure('[nemod]\nffmpeg = "/no/such/ffmpeg"\n')
+    shutil.copy(clip("bear_odd.webm"), home.path / "bear.webm")
+    ran = home.nemod("compress", "bear.webm", "-p", "discord", "--json")
+    assert ran.code == ExitCode.FAILED
+    assert json.loads(ran.out)["failure"]["kind"] == "tool_missing"
+    assert "/no/such/ffmpeg" in ran.err
+    assert not list(home.path.glob("*.mp4"))
+
+
+def test_an_interrupted_run_leaves_no_output_and_no_encoder(home: Home) -> None:
+    """SIGTERM ends it with 130; its encoder is gone and nothing half done lies beside the source."""
+    make_clip(home.path / "long.mkv", seconds=60, size=(1280, 720))
+    argv = [sys.executable, "-m", "nemod", "compress", "long.mkv", "--limit", "1MB", "--verbose"]
+    with subprocess.Popen(argv, env=home.env(), cwd=home.path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # examined: the encoder starts
+            if "job.examined" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == ExitCode.INTERRUPTED
+        assert "Traceback" not in process.stderr.read()
+    assert os.listdir(home.path) == ["long.mkv"]
+
+
+def test_check_answers_with_reasons_and_exit_codes(home: Home) -> None:
+    """A WebM does not play inline everywhere, its compressed form does; a text is no video at all."""
+    shutil.copy(clip("bear_odd.webm"), home.path / "bear.webm")
+    (home.path / "text.mp4").write_text("once upon a time")
+    bad = home.nemod("check", "bear.webm", "--for", "discord", "--json")
+    assert bad.code == ExitCode.FAILED
+    answer = bad.json()
+    assert (answer["ok"], answer["fits"], answer["plays_inline"]) == (False, True, False)
+    assert "It is not an MP4." in answer["reasons"]
+    home.nemod("compress", "bear.webm", "-p", "discord")
+    good = home.nemod("check", "bear-discord.mp4", "--for", "discord", "--json")
+    assert good.code == ExitCode.OK
+    assert good.json()["reasons"] == []
+    assert "bear-discord.mp4: yes, for jpeng-video" in home.nemod("check", "bear-discord.mp4", "--for", "jpeng-video").out
+    assert home.nemod("check", "text.mp4", "--for", "discord").code == ExitCode.FAILED

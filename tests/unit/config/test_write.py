@@ -1,0 +1,106 @@
+"""What nemod writes: a first configuration, and one more folder."""
+
+from pathlib import Path
+
+import pytest
+
+from nemod.config.model import After, Config, EnginePolicy
+from nemod.config.parse import parse
+from nemod.config.write import add_folder, write_default
+from nemod.resources import shared_file
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A default configuration in a home."""
+    file = tmp_path / ".config" / "nemod" / "config.toml"
+    write_default(file)
+    return file
+
+
+def test_the_default_is_the_commented_example(file: Path) -> None:
+    """It is written whole, for its owner alone, with nothing left beside it."""
+    assert file.read_bytes() == shared_file("config/nemod.toml").read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in file.parent.iterdir()] == ["config.toml"]
+
+
+def test_a_configuration_that_is_there_is_never_overwritten(file: Path) -> None:
+    """What a person wrote stays, down to a dangling link."""
+    file.write_text("mine")
+    with pytest.raises(FileExistsError):
+        write_default(file)
+    link = file.with_name("link.toml")
+    link.symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        write_default(link)
+    assert file.read_text() == "mine"
+    assert sorted(p.name for p in file.parent.iterdir()) == ["config.toml", "link.toml"]
+
+
+def test_a_folder_is_added_in_a_file_of_its_own(file: Path, tmp_path: Path) -> None:
+    """The new file is read with the next start, and the main one is untouched."""
+    before = file.read_bytes()
+    added = add_folder(
+        file,
+        "a.b",
+        "whatsapp",
+        tmp_path / 'in é "quoted"',
+        home=tmp_path,
+        outbox=tmp_path / "out",
+        engine=EnginePolicy.LOCAL,
+        after=After.KEEP,
+        recursive=True,
+    )
+    assert added == file.parent / "folders.d" / "a.b.toml"
+    assert file.read_bytes() == before
+    config = parse(file, home=tmp_path)
+    assert isinstance(config, Config), config
+    folder = config.folders[-1]
+    assert (folder.name, folder.preset.name, folder.inbox.name) == ("a.b", "whatsapp", 'in é "quoted"')
+    assert (folder.outbox, folder.engine, folder.after, folder.recursive) == (
+        tmp_path / "out",
+        EnginePolicy.LOCAL,
+        After.KEEP,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "inbox", "said"),
+    [
+        ("discord", "gmail", "in", "a folder of this name"),
+        ("../x", "gmail", "in", "is not a name"),
+        ("-x", "gmail", "in", "is not a name"),
+        ("x", "gmial", "in", 'did you mean "gmail"?'),
+        ("x", "gmail", "Compress/gmail", "is the inbox of folder gmail"),
+        ("x", "gmail", "in\udcff", "cannot hold this path"),
+    ],
+)
+def test_a_folder_that_would_spoil_the_configuration_is_not_written(
+    file: Path, tmp_path: Path, name: str, preset: str, inbox: str, said: str
+) -> None:
+    """The whole is judged before anything is written."""
+    refused = add_folder(file, name, preset, tmp_path / inbox, home=tmp_path)
+    assert isinstance(refused, tuple)
+    assert any(said in str(problem) for problem in refused)
+    assert [p.name for p in file.parent.iterdir()] == ["config.toml"]
+
+
+def test_a_file_that_is_there_is_not_written_over(file: Path, tmp_path: Path) -> None:
+    """A file of that name may hold something else; it stays as it is."""
+    other = file.parent / "folders.d" / "x.toml"
+    other.parent.mkdir()
+    other.write_text("# mine\n")
+    refused = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path)
+    assert isinstance(refused, tuple)
+    assert "already" in str(refused[0])
+    assert other.read_text() == "# mine\n"
+
+
+def test_a_broken_configuration_gets_no_folder(file: Path, tmp_path: Path) -> None:
+    """What is broken is told first."""
+    file.write_text("[nemod\n")
+    refused = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path)
+    assert isinstance(refused, tuple)
+    assert "not valid TOML" in refused[0].what

@@ -1,0 +1,129 @@
+"""What people see of jobs: every state has its words, and the diagram is the table of transitions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nemod.config.model import Folder, Preset
+from nemod.daemon.board import Running
+from nemod.engines.base import EngineName
+from nemod.failure import Failure, Kind
+from nemod.job import TRANSITIONS, Fingerprint, Job, JobId, JobState, Route
+from nemod.ledger.ledger import HoldRow, engine_scope, folder_scope
+from nemod.media.verdict import How
+from nemod.views import Scene, clock, doing, fields, job_view, jobs_sheet, state_diagram, tilde
+
+NOW = 1_790_000_000.0
+INBOX = Path("/home/ann/clips")
+FOLDER = Folder(
+    name="clips",
+    inbox=INBOX,
+    outbox=INBOX / "done",
+    originals=INBOX / "originals",
+    failed=INBOX / "failed",
+    preset=Preset(name="discord", limit_bytes=20_000_000),
+)
+QUIET = Scene(board={}, holds=(), alive=True, now=NOW)
+WHY = Failure(kind=Kind.TRANSIENT, detail="It broke.", hint="Mend it.")
+
+
+def job(state: JobState, **facts: object) -> Job:
+    """A job in a state with some of its facts."""
+    blank = Job(
+        id=JobId(7),
+        folder=FOLDER,
+        relpath="a.mov",
+        fingerprint=Fingerprint(size_bytes=30_000_000, mtime_ns=0, inode=1),
+        present=True,
+        state=state,
+        due=NOW,
+        rank=0,
+        tries=0,
+        source=INBOX / "a.mov",
+        created=NOW - 60,
+    )
+    return replace(blank, **facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seen", "stage"),
+    [
+        (job(JobState.QUEUED), "waiting for its turn"),
+        (job(JobState.QUEUED, failure=WHY), "waiting for its turn"),
+        (job(JobState.QUEUED, due=NOW + 60, failure=WHY), f"waiting until {clock(NOW + 60, now=NOW)}: It broke."),
+        (job(JobState.RUNNING), "starting"),
+        (job(JobState.PARKED, failure=WHY), "waits for you: It broke."),
+        (job(JobState.DONE), "delivered"),
+        (job(JobState.FAILED, failure=WHY), "failed: It broke."),
+        (job(JobState.CANCELLED), "cancelled"),
+    ],
+)
+def test_each_state_has_its_words(seen: Job, stage: str) -> None:
+    """The stage says what a job does or waits for, and why."""
+    assert job_view(seen, QUIET).stage == stage
+
+
+def test_a_running_job_shows_how_far_it_is() -> None:
+    """Progress comes from the board, and only while a daemon is there to write it."""
+    scene = replace(QUIET, board={JobId(7): Running(stage="pass 2", fraction=0.456, speed=3.14, left_s=12.0)})
+    view = job_view(job(JobState.RUNNING), scene)
+    assert (view.stage, view.percent, view.speed, view.left_s) == ("pass 2", 45.6, 3.14, 12.0)
+    assert doing(view) == "pass 2, 46 %, 3.1x, 0:12 left"
+    assert job_view(job(JobState.QUEUED), scene).percent is None
+    assert job_view(job(JobState.RUNNING), replace(QUIET, alive=False)).stage.startswith("interrupted")
+
+
+@pytest.mark.parametrize("scope", [folder_scope("clips"), engine_scope(EngineName.LOCAL)])
+def test_a_held_job_says_what_holds_it(scope: str) -> None:
+    """A hold on its folder or its engine counts while its time is not over; others do not."""
+    route = Route(how=How.ENCODE, engines=(EngineName.LOCAL,), limit_bytes=1)
+    waiting = job(JobState.QUEUED, route=route)
+    hold = HoldRow(scope=scope, until=None, failure=WHY, times=1)
+    for until, stage in (
+        (None, "waiting: It broke."),
+        (NOW + 60, f"waiting until {clock(NOW + 60, now=NOW)}: It broke."),
+        (NOW - 60, "waiting for its turn"),
+    ):
+        assert job_view(waiting, replace(QUIET, holds=(replace(hold, until=until),))).stage == stage
+    other = replace(QUIET, holds=(replace(hold, scope="folder:other"),))
+    assert job_view(waiting, other).stage == "waiting for its turn"
+
+
+def test_an_output_is_shown_once_it_is_delivered() -> None:
+    """A name that was only aimed at is no output; the limit is the route's once there is one."""
+    aimed = job(JobState.RUNNING, target=INBOX / "done" / "a.mp4")
+    assert job_view(aimed, QUIET).output is None
+    route = Route(how=How.REMUX, engines=(EngineName.LOCAL,), limit_bytes=29_999_999)
+    view = job_view(replace(aimed, delivered_bytes=5, route=route), QUIET)
+    assert (view.output, view.output_bytes, view.limit_bytes) == (str(INBOX / "done" / "a.mp4"), 5, 29_999_999)
+    assert (view.engine, view.due) == ("local", None)
+
+
+def test_names_are_kept_in_values_and_made_safe_in_tables() -> None:
+    """JSON carries the bytes of a name, a table carries nothing that moves a cursor."""
+    view = job_view(job(JobState.QUEUED, source=INBOX / "\x1b[2J\udcff.mov"), QUIET)
+    assert fields(view)["source"].endswith("\x1b[2J\udcff.mov")
+    (row,) = jobs_sheet([view], home=Path("/home/ann")).rows
+    assert row[2] == r"~/clips/\x1b[2J\xff.mov"
+
+
+def test_only_what_lies_in_the_home_is_shortened() -> None:
+    """The home itself and a neighbour of a similar name keep their paths."""
+    home = Path("/home/ann")
+    assert [tilde(p, home) for p in ("/home/ann/x", "/home/ann", "/home/anna/x")] == ["~/x", "/home/ann", "/home/anna/x"]
+
+
+def test_a_moment_of_another_day_carries_its_date() -> None:
+    """Today's moments are a time of day."""
+    assert len(clock(NOW, now=NOW)) == len("10:42")
+    assert len(clock(NOW + 3 * 86_400, now=NOW)) == len("2026-01-01 10:42")
+
+
+def test_the_diagram_draws_every_move() -> None:
+    """One arrow for each transition, one in, and one out of the state that nothing leaves."""
+    lines = state_diagram().splitlines()
+    arrows = [line.strip() for line in lines if "-->" in line]
+    wanted = [f"{was} --> {now}: {move}" for was, moves in TRANSITIONS.items() for move, now in moves.items()]
+    assert sorted(arrows) == sorted([*wanted, "[*] --> queued: file at rest", "done --> [*]"])
+    assert lines[0] == "stateDiagram-v2"
