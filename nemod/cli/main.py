@@ -6,6 +6,7 @@ A traceback is for a bug of ours; a person's mistake, a full disk or a closed pi
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated
@@ -60,14 +61,14 @@ for module in (run, compress, look, config, jobs, folders):
     module.register(app)
 
 
-def main() -> int:
-    """Run the command line and return its exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line, the process's own by default, and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a letter gets its code, not a traceback of ours.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False, prog_name="nemod")
+        code = app(argv, standalone_mode=False, prog_name="nemod")
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read us has seen enough; what is still buffered must not complain at exit.

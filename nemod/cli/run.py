@@ -26,6 +26,7 @@ from nemod.daemon.service import Ending, Outcome, Service, open_ledger
 from nemod.engines.local.engine import LocalEngine
 from nemod.engines.local.tools import find_ffmpeg
 from nemod.job import JobId
+from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
 from nemod.views import limit_text, tilde
 
@@ -143,6 +144,7 @@ def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
         finally:
             if shower is not None:
                 shower.cancel()
+                # Whatever became of the lines, they were only a display.
                 await asyncio.gather(shower, return_exceptions=True)
 
     return asyncio.run(serve())
@@ -167,23 +169,19 @@ def _introduce(config: Config, home: Path) -> None:
 async def _show(lines: Lines, service: Service, state: Path) -> None:
     """Keep the live lines up to date; names come from the ledger, by a connection of our own that only reads."""
     names: dict[JobId, str] = {}
-    ledger = await asyncio.to_thread(open_ledger, state)
+    desk = Desk(await asyncio.to_thread(open_ledger, state))
     try:
         with lines.shown():
             while True:
-                for job, running in dict(service.board.jobs).items():
-                    if job not in names:
-                        names[job] = await asyncio.to_thread(_name, ledger, job)
-                    lines.show(job, names[job], running)
+                for number, running in dict(service.board.jobs).items():
+                    if number not in names:
+                        job = await desk(Ledger.job, number)
+                        names[number] = f"job {number}" if job is None else job.relpath
+                    lines.show(number, names[number], running)
                 lines.keep_only(set(service.board.jobs))
                 await asyncio.sleep(LINES_EVERY_S)
     finally:
-        ledger.close()
-
-
-def _name(ledger: Ledger, job: JobId) -> str:
-    found = ledger.job(job)
-    return f"job {job}" if found is None else found.relpath
+        desk.close()
 
 
 def _engine_held(state: Path) -> bool:

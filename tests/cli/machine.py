@@ -46,7 +46,7 @@ class Home:
         return {**kept, "HOME": str(self.path), "NEMOD_STATE_DIR": str(self.state), **more}
 
     def nemod(self, *args: str | Path, cwd: Path | None = None, **env: str) -> Ran:
-        argv = [sys.executable, "-m", "nemod", *map(os.fspath, args)]
+        argv = [sys.executable, "-m", "nemod", *(os.fspath(arg) for arg in args)]
         done = subprocess.run(
             argv, env=self.env(**env), cwd=cwd or self.path, capture_output=True, timeout=PATIENCE_S, check=False
         )
@@ -60,14 +60,12 @@ class Home:
     @contextmanager
     def daemon(self) -> Iterator["subprocess.Popen[str]"]:
         """A daemon that watches; killed at the end if the test has not ended it."""
-        with subprocess.Popen(
-            [sys.executable, "-m", "nemod", "run"],
-            env=self.env(PYTHONUNBUFFERED="1"),
-            cwd=self.path,
-            stdout=subprocess.PIPE,
-            stderr=(self.path / "log").open("w"),
-            text=True,
-        ) as process:
+        argv = [sys.executable, "-m", "nemod", "run"]
+        env = self.env(PYTHONUNBUFFERED="1")
+        with (
+            (self.path / "log").open("wb") as log,
+            subprocess.Popen(argv, env=env, cwd=self.path, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        ):
             try:
                 yield process
             finally:

@@ -2,17 +2,27 @@
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from nemod.cli.exits import ExitCode
-from tests.cli.machine import PATIENCE_S, Home
+from tests.cli.machine import PATIENCE_S, Home, Ran
 from tests.support.clips import clip, make_clip
 
 KEYS = {"source", "output", "input_bytes", "output_bytes", "limit_bytes", "engine", "verdict", "seconds", "failure"}
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_each_file_gets_its_line_whatever_became_of_the_others(home: Home) -> None:
@@ -32,7 +42,7 @@ def test_each_file_gets_its_line_whatever_became_of_the_others(home: Home) -> No
     assert (text["verdict"], text["output"], text["failure"]["kind"]) == ("failed", None, "unsupported")
     assert (empty["verdict"], empty["failure"]["kind"]) == ("failed", "incomplete")
     assert "text.mp4: " in ran.err
-    assert sorted(os.listdir(home.path)) == ["bear-discord.mp4", "bear.webm", "empty.mp4", "text.mp4"]
+    assert names(home.path) == ["bear-discord.mp4", "bear.webm", "empty.mp4", "text.mp4"]
 
     passed = json.loads(home.nemod("compress", output, "--preset", "discord", "--json").out)
     assert passed["verdict"] == "passed"
@@ -65,7 +75,7 @@ def test_odd_names_links_and_a_name_of_ones_own(home: Home) -> None:
     ran = home.nemod("compress", "-p", "discord", "-o", "out/bear.mp4", "--", odd)
     assert ran.code == ExitCode.OK
     assert r"-odd\n\xff" in ran.out
-    assert os.listdir(out) == ["bear.mp4"]
+    assert names(out) == ["bear.mp4"]
 
 
 def test_a_long_name_stays_within_what_a_file_system_takes(home: Home) -> None:
@@ -88,9 +98,31 @@ def test_a_broken_ffmpeg_is_told_and_leaves_nothing(home: Home) -> None:
     assert not list(home.path.glob("*.mp4"))
 
 
-def test_an_interrupted_run_leaves_no_output_and_no_encoder(home: Home) -> None:
-    """SIGTERM ends it with 130; its encoder is gone and nothing half done lies beside the source."""
-    make_clip(home.path / "long.mkv", seconds=60, size=(1280, 720))
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_shows_progress_and_data_stays_data(home: Home, no_color: str) -> None:
+    """The bar is drawn on standard error alone, standard output is JSON, and NO_COLOR is heard."""
+    shutil.copy(clip("stream-of-water.mp4"), home.path / "water.mp4")
+    argv = [sys.executable, "-m", "nemod", "compress", "water.mp4", "--limit", "100KB", "--json"]
+    env = home.env(TERM="xterm-256color", COLUMNS="100", NO_COLOR=no_color)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(argv, env=env, cwd=home.path, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        drawn = b""
+        with suppress(OSError):  # EIO: the terminal has no other end any more
+            while chunk := os.read(ours, 65536):
+                drawn += chunk
+        os.close(ours)
+        assert process.stdout is not None
+        assert json.loads(process.stdout.read())["verdict"] == "encoded"
+    assert b"water.mp4" in drawn
+    assert b" %" in drawn
+    assert drawn.endswith(b"\x1b[2K\x1b[?25h")  # the line is taken away again, and the cursor is there
+    assert (b"\x1b[38;5;" in drawn) is (not no_color)
+
+
+def test_an_interrupted_run_leaves_nothing(home: Home, long_clip: Path) -> None:
+    """SIGTERM ends it with 130, and nothing half done lies beside the source."""
+    shutil.copy(long_clip, home.path / "long.mkv")
     argv = [sys.executable, "-m", "nemod", "compress", "long.mkv", "--limit", "1MB", "--verbose"]
     with subprocess.Popen(argv, env=home.env(), cwd=home.path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -100,21 +132,21 @@ def test_an_interrupted_run_leaves_no_output_and_no_encoder(home: Home) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == ExitCode.INTERRUPTED
         assert "Traceback" not in process.stderr.read()
-    assert os.listdir(home.path) == ["long.mkv"]
+    assert names(home.path) == ["long.mkv"]
 
 
-def test_check_answers_with_reasons_and_exit_codes(home: Home) -> None:
+def test_check_answers_with_reasons_and_exit_codes(home: Home, nemod: Callable[..., Ran]) -> None:
     """A WebM does not play inline everywhere, its compressed form does; a text is no video at all."""
     shutil.copy(clip("bear_odd.webm"), home.path / "bear.webm")
     (home.path / "text.mp4").write_text("once upon a time")
-    bad = home.nemod("check", "bear.webm", "--for", "discord", "--json")
+    bad = nemod("check", "bear.webm", "--for", "discord", "--json")
     assert bad.code == ExitCode.FAILED
     answer = bad.json()
     assert (answer["ok"], answer["fits"], answer["plays_inline"]) == (False, True, False)
     assert "It is not an MP4." in answer["reasons"]
     home.nemod("compress", "bear.webm", "-p", "discord")
-    good = home.nemod("check", "bear-discord.mp4", "--for", "discord", "--json")
+    good = nemod("check", "bear-discord.mp4", "--for", "discord", "--json")
     assert good.code == ExitCode.OK
     assert good.json()["reasons"] == []
-    assert "bear-discord.mp4: yes, for jpeng-video" in home.nemod("check", "bear-discord.mp4", "--for", "jpeng-video").out
-    assert home.nemod("check", "text.mp4", "--for", "discord").code == ExitCode.FAILED
+    assert "bear-discord.mp4: yes, for jpeng-video" in nemod("check", "bear-discord.mp4", "--for", "jpeng-video").out
+    assert nemod("check", "text.mp4", "--for", "discord").code == ExitCode.FAILED

@@ -4,13 +4,14 @@ import json
 import shutil
 import signal
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nemod.cli.exits import ExitCode
-from tests.cli.machine import PATIENCE_S, Home, eventually
-from tests.support.clips import clip, make_clip
+from tests.cli.machine import PATIENCE_S, Home, Ran, eventually
+from tests.support.clips import clip
 
 KEYS = {
     *("id", "folder", "source", "state", "stage", "engine", "preset", "limit_bytes", "input_bytes", "output_bytes", "output"),
@@ -59,14 +60,13 @@ def test_the_first_start_writes_a_config_says_where_and_delivers(home: Home) -> 
     assert stat.S_IMODE(home.state.stat().st_mode) == 0o700
 
 
-def test_a_running_daemon_shows_progress_and_does_what_it_is_asked(home: Home, clips: Path, tmp_path: Path) -> None:
+def test_a_running_daemon_shows_progress_and_does_what_it_is_asked(home: Home, clips: Path, long_clip: Path) -> None:
     """While one job runs another waits: progress is seen, the running one is cancelled, a new folder is taken up."""
-    make_clip(tmp_path / "long.mkv", seconds=60, size=(1280, 720))
     home.configure(f'{CONFIG}[folders.tight]\ninbox = "~/tight"\npreset = "mms"\n')
     with home.daemon() as daemon:
         assert daemon.stdout is not None
         daemon.stdout.readline()
-        shutil.copy(tmp_path / "long.mkv", home.path / "tight" / "long.mkv")
+        shutil.copy(long_clip, home.path / "tight" / "long.mkv")
 
         def progressing() -> bool:
             jobs = home.nemod("status", "--json").json()["jobs"]
@@ -99,31 +99,31 @@ def test_once_says_by_its_code_what_became_of_the_inboxes(home: Home, clips: Pat
     assert states(home) == ["done", "failed"]
 
 
-def test_once_ends_with_75_while_an_engine_is_held(home: Home, clips: Path) -> None:
+def test_once_ends_with_75_while_an_engine_is_held(home: Home, clips: Path, nemod: Callable[..., Ran]) -> None:
     """Without an ffmpeg the file waits where it is; the status says for what, and how to help."""
     home.configure(CONFIG.replace("[folders", 'ffmpeg = "/no/such/ffmpeg"\n[folders'))
     shutil.copy(clip("bear_odd.webm"), clips / "bear.webm")
     assert home.nemod("once").code == ExitCode.WAITING
-    status = home.nemod("status", "--json").json()
+    status = nemod("status", "--json").json()
     assert not status["running"]
     assert [(j["state"], j["due"] is not None) for j in status["jobs"]] == [("queued", True)]
     assert "/no/such/ffmpeg" in status["jobs"][0]["stage"]
     (hold,) = status["holds"]
     assert hold["scope"] == "engine:local"
-    assert hold["failure"]["hint"] in home.nemod("status").out
-    doctor = home.nemod("doctor", "--json")
+    assert hold["failure"]["hint"] in nemod("status").out
+    doctor = nemod("doctor", "--json")
     assert doctor.code == ExitCode.FAILED
     assert [finding["what"] for finding in doctor.json() if not finding["ok"]] == ["ffmpeg"]
-    assert home.nemod("jobs", "release", "1").code == ExitCode.OK
-    assert home.nemod("jobs", "cancel", "1").out == "Job 1 is cancelled; its file stays where it is.\n"
+    assert nemod("jobs", "release", "1").code == ExitCode.OK
+    assert nemod("jobs", "cancel", "1").out == "Job 1 is cancelled; its file stays where it is.\n"
 
 
-def test_jobs_can_be_seen_and_asked_without_a_daemon(home: Home, clips: Path) -> None:
+def test_jobs_can_be_seen_and_asked_without_a_daemon(home: Home, clips: Path, nemod: Callable[..., Ran]) -> None:
     """A list and a job in full, as table and JSON; retry and cancel change the ledger at once, other words get a reason."""
     shutil.copy(clip("bear_odd.webm"), clips / "bear.webm")
     (clips / "te\nxt.mp4").write_text("once upon a time")
     home.nemod("once")
-    jobs = {job["state"]: job for job in home.nemod("jobs", "list", "--json").json()}
+    jobs = {job["state"]: job for job in nemod("jobs", "list", "--json").json()}
     done, failed = jobs["done"], jobs["failed"]
     assert set(done) == set(failed) == KEYS
     assert done["output"] == str(clips / "done" / "bear.mp4")
@@ -132,22 +132,22 @@ def test_jobs_can_be_seen_and_asked_without_a_daemon(home: Home, clips: Path) ->
     assert done["created"] <= done["finished"]
     assert failed["source"] == str(clips / "failed" / "te\nxt.mp4")
     assert set(failed["failure"]) == {"kind", "detail", "hint"}
-    assert [j["id"] for j in home.nemod("jobs", "list", "--state", "failed", "--json").json()] == [failed["id"]]
+    assert [j["id"] for j in nemod("jobs", "list", "--state", "failed", "--json").json()] == [failed["id"]]
 
-    table = home.nemod("jobs", "list").out.splitlines()
+    table = nemod("jobs", "list").out.splitlines()
     assert len(table) == 3
     assert any(r"te\nxt.mp4" in line for line in table)
-    shown = home.nemod("jobs", "show", str(done["id"]), "--json").json()
+    shown = nemod("jobs", "show", str(done["id"]), "--json").json()
     assert set(shown) > KEYS
     assert shown["history"][-1]["now"] == "done"
     assert shown["media"]["container"].startswith("matroska")
     assert shown["tries"][0]["how"] == "encode"
-    assert "running -> done" in home.nemod("jobs", "show", str(done["id"])).out
+    assert "running -> done" in nemod("jobs", "show", str(done["id"])).out
 
     number = str(failed["id"])
-    assert home.nemod("jobs", "retry", number).code == ExitCode.OK
-    assert home.nemod("jobs", "first", number).out == f"Job {number} goes next.\n"
-    assert home.nemod("jobs", "cancel", number).code == ExitCode.OK
-    refused = home.nemod("jobs", "retry", str(done["id"]))
+    assert nemod("jobs", "retry", number).code == ExitCode.OK
+    assert nemod("jobs", "first", number).out == f"Job {number} goes next.\n"
+    assert nemod("jobs", "cancel", number).code == ExitCode.OK
+    refused = nemod("jobs", "retry", str(done["id"]))
     assert refused.code == ExitCode.FAILED
     assert "only a failed or cancelled job" in refused.err

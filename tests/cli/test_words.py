@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nemod.cli.exits import MEANINGS, ExitCode
-from tests.cli.machine import Home
+from tests.cli.machine import Home, Ran
 
 COMMANDS = (
     *("run", "once", "compress", "init", "status", "check", "presets", "limits", "doctor"),
@@ -27,9 +28,9 @@ READING = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_teaches_by_example(home: Home, command: str) -> None:
+def test_help_teaches_by_example(nemod: Callable[..., Ran], command: str) -> None:
     """The help of each command shows the command at work."""
-    ran = home.nemod(*command.split(), "--help")
+    ran = nemod(*command.split(), "--help")
     assert ran.code == ExitCode.OK
     assert "Example" in ran.out
     assert ran.out.count(f"nemod {command}") >= 2
@@ -59,7 +60,7 @@ def test_reading_an_empty_machine_gives_json_and_leaves_it_empty(home: Home, com
         (["--bogus"], "No such option"),
         (["frobnicate"], "No such command"),
         (["jobs"], "Usage: nemod jobs"),
-        (["jobs", "show", "x"], "not a valid int"),
+        (["jobs", "show", "x"], "valid integer"),
         (["jobs", "show", "4"], "no job 4"),
         (["jobs", "retry", "4"], "no job 4"),
         (["jobs", "list", "--state", "asleep"], "asleep"),
@@ -90,12 +91,12 @@ def test_reading_an_empty_machine_gives_json_and_leaves_it_empty(home: Home, com
         (["--\x1b[31m"], r"\x1b[31m"),
     ],
 )
-def test_a_mistake_gets_words_and_code_2(home: Home, args: list[str], says: str) -> None:
+def test_a_mistake_gets_words_and_code_2(home: Home, nemod: Callable[..., Ran], args: list[str], says: str) -> None:
     """Whatever a person gets wrong, the answer is a sentence on standard error, safe to print, and never a traceback."""
     (home.path / "clip.mp4").write_text("no video")
     (home.path / "dangling").symlink_to("nowhere")
     subprocess.run(["mkfifo", home.path / "fifo"], check=True)
-    ran = home.nemod(*args)
+    ran = nemod(*args)
     assert ran.code == ExitCode.USAGE
     assert says in ran.err
     assert "Traceback" not in ran.err
@@ -103,18 +104,18 @@ def test_a_mistake_gets_words_and_code_2(home: Home, args: list[str], says: str)
     assert ran.out == ""
 
 
-def test_every_fault_of_a_config_is_told_at_once(home: Home) -> None:
+def test_every_fault_of_a_config_is_told_at_once(home: Home, nemod: Callable[..., Ran]) -> None:
     """Each with file, line, key and a hint, in words and as JSON, and nothing is started."""
     home.configure('[nemod]\nsettel = "2s"\n\n[folders.clips]\ninbox = "~/clips"\npreset = "discrod"\n')
     for command in (["run"], ["once"], ["config", "check"], ["config", "show"]):
-        ran = home.nemod(*command)
+        ran = nemod(*command)
         assert ran.code == ExitCode.USAGE
         assert f"{home.config}:2: nemod.settel: " in ran.err
         assert f"{home.config}:6: folders.clips.preset: " in ran.err
         assert 'did you mean "discord"?' in ran.err
-    problems = home.nemod("config", "check", "--json").json()["problems"]
+    problems = nemod("config", "check", "--json").json()["problems"]
     assert [(p["line"], p["key"]) for p in problems] == [(2, "nemod.settel"), (6, "folders.clips.preset")]
-    doctor = home.nemod("doctor", "--json")
+    doctor = nemod("doctor", "--json")
     assert doctor.code == ExitCode.FAILED
     assert sum(not finding["ok"] for finding in doctor.json()) == 2
     assert not home.state.exists()
@@ -163,33 +164,33 @@ def test_limits_carry_their_dates_and_sources(home: Home) -> None:
         assert platform["confidence"] in {"high", "medium", "low"}
 
 
-def test_init_writes_once_and_show_prints_a_config(home: Home) -> None:
+def test_init_writes_once_and_show_prints_a_config(home: Home, nemod: Callable[..., Ran]) -> None:
     """The written config is sound, a second init leaves it alone, and what `show` prints is a config that means the same."""
-    assert home.nemod("init").code == ExitCode.OK
+    assert nemod("init").code == ExitCode.OK
     before = home.config.read_bytes()
-    again = home.nemod("init")
+    again = nemod("init")
     assert again.code == ExitCode.USAGE
     assert str(home.config) in again.err
     assert home.config.read_bytes() == before
     assert (home.path / "Compress" / "discord-10mb" / "done").is_dir()
     shown = home.path / "shown.toml"
-    shown.write_text(home.nemod("config", "show").out, encoding="utf-8")
-    assert home.nemod("config", "check", "--config", shown).code == ExitCode.OK
-    first, second = (home.nemod("config", "show", "--json", NEMOD_CONFIG=str(c)).json() for c in (home.config, shown))
+    shown.write_text(nemod("config", "show").out, encoding="utf-8")
+    assert nemod("config", "check", "--config", str(shown)).code == ExitCode.OK
+    first, second = (nemod("config", "show", "--json", "--config", str(c)).json() for c in (home.config, shown))
     assert {**first, "file": ""} == {**second, "file": ""}
 
 
-def test_a_folder_can_be_added_but_not_a_faulty_one(home: Home) -> None:
+def test_a_folder_can_be_added_but_not_a_faulty_one(home: Home, nemod: Callable[..., Ran]) -> None:
     """A folder gets its file and its places; one that cannot work leaves no trace."""
-    home.nemod("init")
-    added = home.nemod("folders", "add", "mail", "--preset", "gmail", "--json").json()
+    nemod("init")
+    added = nemod("folders", "add", "mail", "--preset", "gmail", "--json").json()
     assert Path(added["inbox"]) == home.path / "Compress" / "mail"
     assert Path(added["outbox"]).is_dir()
-    assert "mail" in {folder["name"] for folder in home.nemod("folders", "list", "--json").json()}
+    assert "mail" in {folder["name"] for folder in nemod("folders", "list", "--json").json()}
     before = sorted(home.path.rglob("*"))
     for name, more in (("mail", []), ("../up", []), ("two", ["--inbox", added["inbox"]]), ("far", ["--inbox", "/no/such/way"])):
-        ran = home.nemod("folders", "add", name, "--preset", "gmail", *more)
+        ran = nemod("folders", "add", name, "--preset", "gmail", *more)
         assert ran.code == ExitCode.USAGE
         assert "Traceback" not in ran.err
     assert sorted(home.path.rglob("*")) == before
-    assert json.loads(home.nemod("config", "check", "--json").out)["ok"]
+    assert json.loads(nemod("config", "check", "--json").out)["ok"]

@@ -63,16 +63,35 @@ def filters(video: VideoStream, picture: Picture, *, start_gap_s: float) -> str:
             "zscale=t=bt709:m=bt709:r=limited",
         ]
     else:
-        chain.append(
-            f"scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
-            f":in_color_matrix={_matrix(video)}:out_color_matrix=bt709:out_range=tv"
-        )
+        convert = "" if untagged(video, picture) else f":in_color_matrix={_matrix(video)}:out_color_matrix=bt709"
+        chain.append(f"scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int:out_range=tv{convert}")
     if picture.fps is not None:
         chain.append(f"fps={picture.fps:.6g}:start_time=0")
     elif start_gap_s > GAP_IGNORED_S and not video.variable:
         chain.append(f"fps={video.fps:.6g}:start_time=0")  # the first picture stands until the second comes
-    chain += ["setsar=1", "format=yuv420p", "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"]
+    chain += ["setsar=1", "format=yuv420p"]
+    if not untagged(video, picture):
+        chain.append("setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709")
     return ",".join(chain)
+
+
+def untagged(video: VideoStream, picture: Picture) -> bool:
+    """Whether the output says as little about its colours as its source did.
+
+    Of a picture without tags a player guesses the matrix by its size. Where it will guess the same for the output, the values
+    stay as they are: any tag could only be wrong. Otherwise the output is BT.709 and says so.
+    """
+    yuv = video.pixel_format.startswith(("yuv", "nv", "p0"))
+    return (
+        yuv
+        and video.matrix is None
+        and not video.hdr
+        and _is_hd(video.short_side) == _is_hd(min(picture.width, picture.height))
+    )
+
+
+def _is_hd(short_side: int) -> bool:
+    return short_side >= 720
 
 
 def _or(name: str | None, default: str) -> str:
@@ -86,7 +105,7 @@ def _matrix(video: VideoStream) -> str:
         return known[video.matrix]
     if video.matrix in ("bt2020nc", "bt2020c"):
         return "bt2020"
-    return "bt709" if min(video.width, video.height) >= 720 else "smpte170m"
+    return "bt709" if _is_hd(video.short_side) else "smpte170m"
 
 
 def sound_argv(ffmpeg: Path, source: Path, sound: Sound, out: Path) -> list[str]:
@@ -122,7 +141,9 @@ def picture_argv(
     if video.variable and picture.fps is None:
         argv += ["-enc_time_base", "1:90000"]  # a fine clock: one guessed from the frame rate would merge frames
     argv += ["-c:v", "libx264", "-preset", "slow", "-profile:v", "high", "-g", "250"]
-    argv += ["-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
+    argv += ["-color_range", "tv"]
+    if not untagged(video, picture):
+        argv += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
     argv += ["-crf", f"{rate.crf:g}"] if rate.crf is not None else ["-b:v", str(rate.bitrate_bps)]
     if rate.passing:
         argv += ["-pass", str(rate.passing), "-passlogfile", str(stats)]
