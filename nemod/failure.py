@@ -128,8 +128,8 @@ class Cancel:
 Decision = Again | Hold | Next | Park | Fail | Cancel
 
 #: Seconds between looks at a file that cannot be read (yet), when the system says that no one has it open for writing:
-#: whoever copies it has let go of it, and two and a half minutes of rest in all are patience enough for a person who waits.
-LOOKS_CLOSED_S: tuple[float, ...] = (5, 10, 15, 30, 90)
+#: whoever copies it has let go of it, and two minutes of rest in all are patience enough for a person who waits.
+LOOKS_CLOSED_S: tuple[float, ...] = (5, 10, 15, 30, 60)
 #: The same where it cannot be known who writes (network and FUSE mounts, systems without leases): a paused copy may go on.
 LOOKS_UNKNOWN_S: tuple[float, ...] = (30, 120, 600, 3600)
 #: A file that is still open for writing is asked again this often: it costs nothing, and its end should not go unnoticed.

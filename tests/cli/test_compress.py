@@ -116,7 +116,7 @@ def test_a_terminal_shows_progress_and_data_stays_data(home: Home, no_color: str
         assert json.loads(process.stdout.read())["verdict"] == "encoded"
     assert b"water.mp4" in drawn
     assert b" %" in drawn
-    assert drawn.endswith(b"\x1b[2K\x1b[?25h")  # the line is taken away again, and the cursor is there
+    assert drawn.rstrip(b"\r\n").endswith(b"\x1b[2K\x1b[?25h")  # the line is taken away again, and the cursor is there
     assert (b"\x1b[38;5;" in drawn) is (not no_color)
 
 
