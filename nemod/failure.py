@@ -154,7 +154,7 @@ def decide(failure: Failure, *, tries: int, looks: tuple[float, ...], now: float
     """
     match failure.kind:
         case Kind.UNREACHABLE | Kind.THROTTLED:
-            grown = min(HOLD_FIRST_S * 2.0**tries, HOLD_MOST_S)
+            grown = min(HOLD_FIRST_S * 2.0 ** min(tries, 10), HOLD_MOST_S)  # weeks of outage must not overflow
             return Hold(until=failure.retry_at if failure.retry_at is not None else now + grown)
         case Kind.CREDENTIALS | Kind.CREDITS | Kind.PLAN:
             return Hold(until=None)

@@ -30,7 +30,8 @@ import logging
 import os
 import re
 import sys
-from typing import Literal, TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -67,20 +68,33 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def setup(format: Format, level: str, stream: TextIO | None = None) -> None:  # noqa: A002 - the word of the config
+def setup(
+    format: Format,  # noqa: A002 - the word of the config
+    level: str,
+    stream: TextIO | None = None,
+    *,
+    story: Callable[[Mapping[str, Any]], str] | None = None,
+    untold: frozenset[str] = frozenset(),
+) -> None:
     """Send all logging to a stream, in place of any earlier set-up.
 
     Args:
         format: "auto" means JSON unless the stream is a terminal.
         level: from which on our own events are told, e.g. "info".
         stream: standard error unless given; colours only on a terminal, and not with NO_COLOR.
+        story: makes a line for people of an event; used in place of structlog's own console lines.
+        untold: events that are left out of the story unless they are warnings.
     """
     out = sys.stderr if stream is None else stream
     terminal = out.isatty()
     renderer: Processor
+    hidden: frozenset[str] = frozenset()
     if format == "json" or (format == "auto" and not terminal):
         # Plain ASCII: no locale and no terminal can break it.
         renderer = structlog.processors.JSONRenderer(ensure_ascii=True)
+    elif story is not None:
+        renderer = _told_by(story)
+        hidden = untold
     else:
         colors = terminal and not os.environ.get("NO_COLOR")
         # Without its own tracebacks: the rich ones print local variables, secrets among them.
@@ -94,6 +108,7 @@ def setup(format: Format, level: str, stream: TextIO | None = None) -> None:  # 
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         clean,
+        _in_order,
     ]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *chain, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -107,10 +122,26 @@ def setup(format: Format, level: str, stream: TextIO | None = None) -> None:  # 
             foreign_pre_chain=chain, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
+    # structlog hands its events to logging as dicts; what is not told must not even become an empty line.
+    handler.addFilter(lambda record: record.levelno > logging.INFO or _event_of(record) not in hidden)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(_ROOT).setLevel(level.upper())
+
+
+def _event_of(record: logging.LogRecord) -> object:
+    return record.msg.get("event") if isinstance(record.msg, dict) else None
+
+
+def _told_by(story: Callable[[Mapping[str, Any]], str]) -> Processor:
+    return lambda _logger, _method, event: story(event)
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """When, how grave and what first; the rest as the caller said it."""
+    first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

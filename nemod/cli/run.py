@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from nemod import logs
+from nemod.cli import story
 from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.progress import Lines
@@ -121,7 +122,13 @@ def _lock(state: Path) -> Lock:
 def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
     settings = config.settings
     lines = Lines()
-    logs.setup(settings.log_format, settings.log_level, lines.stream)  # type: ignore[arg-type]
+    logs.setup(
+        settings.log_format,  # type: ignore[arg-type]
+        settings.log_level,
+        lines.stream,
+        story=partial(story.line, home=where.home),
+        untold=story.UNTOLD,
+    )
     ffmpeg = find_ffmpeg(settings.ffmpeg)
     engine = LocalEngine(ffmpeg)
     service = Service(

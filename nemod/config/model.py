@@ -57,7 +57,7 @@ class Folder:
     after: After = After.ARCHIVE
     recursive: bool = False
     ignore: tuple[str, ...] = ()
-    output_name: str = "{stem}"
+    output_name: str | None = None  # without its extension; None: the source's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,6 +171,6 @@ class Handover:
 
 def _targets(job: Job) -> Iterator[Path]:
     """Names in the outbox, in the sub-folders that the source had."""
-    stem = job.folder.output_name.replace("{stem}", names.output_stem(job.relpath))
+    stem = job.folder.output_name or names.output_stem(job.relpath)
     folder = job.folder.outbox / PurePosixPath(job.relpath).parent
     return (folder / name for name in names.candidates(stem, SUFFIX))

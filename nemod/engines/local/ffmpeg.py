@@ -202,7 +202,7 @@ def read_tick(fields: dict[str, str]) -> Tick | None:
     except (KeyError, ValueError):
         return None
     try:
-        speed = float(fields.get("speed", "").strip().rstrip("x"))
+        speed = float(fields.get("speed", "").strip().rstrip("x")) or None  # a stream copy has none
     except ValueError:
         speed = None
     return Tick(done_s=max(0.0, done), speed=speed)

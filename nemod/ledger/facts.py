@@ -1,0 +1,130 @@
+"""What a job and its attempts are known to be: facts that go from empty to filled, each in a transaction of its own.
+
+Rules kept here:
+- an intent (where an output or a failed source will lie) is written before the file is moved, the fact after it;
+- a closed attempt is never written again;
+- which fact needs which is said in schema.sql.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from nemod.engines.base import EngineName, Token
+from nemod.failure import Failure
+from nemod.job import AttemptId, JobId, Route
+from nemod.ledger.rows import dump
+from nemod.ledger.store import transaction
+from nemod.media.info import MediaInfo
+from nemod.media.verdict import Accept, How, Refuse
+
+
+def examined(db: sqlite3.Connection, job: JobId, media: MediaInfo, route: Route) -> None:
+    """What the source is and how it will become its output."""
+    _set(db, job, "media = ?, route = ?, tries = 0, failure = NULL", dump(media), dump(route))
+
+
+def open_attempt(db: sqlite3.Connection, job: JobId, engine: EngineName, how: How, folder: Path, *, now: float) -> AttemptId:
+    """A new try by an engine; the job must have no open one."""
+    with transaction(db):
+        cursor = db.execute(
+            "INSERT INTO attempt (job, round, engine, how, folder, opened) SELECT id, round, ?, ?, ?, ? FROM job WHERE id = ?",
+            (engine.value, how.value, os.fsencode(folder), now, job),
+        )
+        return AttemptId(cursor.lastrowid or 0)
+
+
+def checkpoint(db: sqlite3.Connection, attempt: AttemptId, token: Token) -> None:
+    """The engine's write-ahead note."""
+    with transaction(db):
+        db.execute("UPDATE attempt SET token = ? WHERE id = ? AND closed IS NULL", (token, attempt))
+
+
+def staged(db: sqlite3.Connection, attempt: AttemptId, file: Path, *, token: Token | None, note: str) -> None:
+    """The engine's output lies there, not yet judged."""
+    with transaction(db):
+        db.execute(
+            "UPDATE attempt SET staged = ?, token = COALESCE(?, token), note = ? WHERE id = ? AND closed IS NULL",
+            (os.fsencode(file), token, note, attempt),
+        )
+
+
+def unstaged(db: sqlite3.Connection, attempt: AttemptId) -> None:
+    """The staged file is lost (someone cleaned up): the engine makes it again from its token."""
+    with transaction(db):
+        db.execute("UPDATE attempt SET staged = NULL, verdict = NULL WHERE id = ? AND closed IS NULL", (attempt,))
+
+
+def judged(db: sqlite3.Connection, attempt: AttemptId, verdict: Accept | Refuse, *, now: float) -> None:
+    """The judge's word; a refusal closes the attempt for good."""
+    closed = now if isinstance(verdict, Refuse) else None
+    with transaction(db):
+        db.execute(
+            "UPDATE attempt SET verdict = ?, closed = ? WHERE id = ? AND closed IS NULL", (dump(verdict), closed, attempt)
+        )
+
+
+def close_attempt(db: sqlite3.Connection, attempt: AttemptId, *, failure: Failure | None, now: float) -> None:
+    """The attempt is over without a delivery, or after it."""
+    with transaction(db):
+        db.execute(
+            "UPDATE attempt SET failure = ?, closed = ? WHERE id = ? AND closed IS NULL",
+            (None if failure is None else dump(failure), now, attempt),
+        )
+
+
+def aim(db: sqlite3.Connection, job: JobId, target: Path | None) -> bool:
+    """Write down where the output will lie (None: nowhere any more); False when another job aims there already."""
+    try:
+        _set(db, job, "target = ?", None if target is None else os.fsencode(target))
+    except sqlite3.IntegrityError:
+        return False
+    return True
+
+
+def delivered(db: sqlite3.Connection, job: JobId, size_bytes: int) -> None:
+    """The output is published under its target's name."""
+    _set(db, job, "delivered_bytes = ?, failure = NULL", size_bytes)
+
+
+def disposed(db: sqlite3.Connection, job: JobId, how: str, source: Path | None) -> None:
+    """The original's end; only a kept one is still present."""
+    _set(
+        db,
+        job,
+        "disposed = ?, source = COALESCE(?, source), present = CASE WHEN ? = 'kept' THEN present ELSE 0 END",
+        how,
+        None if source is None else os.fsencode(source),
+        how,
+    )
+
+
+def failing(db: sqlite3.Connection, job: JobId, failure: Failure) -> None:
+    """It is decided that the job fails; what is left is to move its source."""
+    _set(db, job, "failing = ?, failure = ?", dump(failure), dump(failure))
+
+
+def aim_quarantine(db: sqlite3.Connection, job: JobId, target: Path) -> None:
+    """Write down where the source of a failed job will lie."""
+    _set(db, job, "quarantine = ?", os.fsencode(target))
+
+
+def quarantined(db: sqlite3.Connection, job: JobId, *, source: Path, moved: bool) -> None:
+    """The source of a failed job lies there; one that could not be moved stays present, so that it is not tried again."""
+    _set(
+        db,
+        job,
+        "quarantined = 1, source = ?, present = CASE WHEN ? THEN 0 ELSE present END",
+        os.fsencode(source),
+        int(moved),
+    )
+
+
+def lost(db: sqlite3.Connection, job: JobId) -> None:
+    """The source is not there any more, or is another file: should it come back, it is a new sighting."""
+    _set(db, job, "present = 0")
+
+
+def _set(db: sqlite3.Connection, job: JobId, assignments: str, *values: object) -> None:
+    with transaction(db):
+        db.execute(f"UPDATE job SET {assignments} WHERE id = ?", (*values, job))  # noqa: S608 - our own words

@@ -1,0 +1,71 @@
+"""What the ledger knows, read as values. Nothing is changed here."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from nemod.config.model import Folder
+from nemod.job import Attempt, Job, JobId, JobState
+from nemod.ledger.rows import attempt_of, job_of, load
+
+
+def job(db: sqlite3.Connection, job: JobId) -> Job | None:
+    """One job, with the attempts of its present round."""
+    row = db.execute("SELECT * FROM job WHERE id = ?", (job,)).fetchone()
+    return None if row is None else job_of(row, _attempts(db, row))
+
+
+def jobs(db: sqlite3.Connection, *, states: Iterable[JobState] | None = None, newest: int | None = None) -> tuple[Job, ...]:
+    """Jobs by id, oldest first; `newest` keeps only the last so many."""
+    wanted = [s.value for s in (JobState if states is None else states)]
+    marks = ", ".join("?" * len(wanted))
+    rows = db.execute(
+        f"SELECT * FROM (SELECT * FROM job WHERE state IN ({marks}) ORDER BY id DESC LIMIT ?) ORDER BY id",  # noqa: S608
+        (*wanted, -1 if newest is None else newest),
+    ).fetchall()
+    return tuple(job_of(row, _attempts(db, row)) for row in rows)
+
+
+def counts(db: sqlite3.Connection) -> Mapping[JobState, int]:
+    """How many jobs are in each state."""
+    found = dict(db.execute("SELECT state, COUNT(*) FROM job GROUP BY state").fetchall())
+    return {state: found.get(state.value, 0) for state in JobState}
+
+
+def history(db: sqlite3.Connection, job: JobId) -> tuple[tuple[float, str | None, str], ...]:
+    """A job's changes of state: when, from, to."""
+    rows = db.execute("SELECT at, was, now FROM job_event WHERE job = ? ORDER BY id", (job,)).fetchall()
+    return tuple((row["at"], row["was"], row["now"]) for row in rows)
+
+
+def open_folders(db: sqlite3.Connection) -> frozenset[Path]:
+    """Work folders that an open attempt still needs."""
+    rows = db.execute("SELECT folder FROM attempt WHERE closed IS NULL").fetchall()
+    return frozenset(Path(os.fsdecode(row["folder"])) for row in rows)
+
+
+def outboxes(db: sqlite3.Connection) -> frozenset[Path]:
+    """Every outbox that a job of this ledger may have worked in."""
+    rows = db.execute("SELECT DISTINCT folder FROM job").fetchall()
+    return frozenset(load(Folder, row["folder"]).outbox for row in rows)
+
+
+def next_due(db: sqlite3.Connection, *, now: float) -> float | None:
+    """The next moment (epoch seconds) at which a waiting job or a hold comes due; what is due already needs a slot."""
+    (due,) = db.execute(
+        "SELECT MIN(at) FROM (SELECT due AS at FROM job WHERE state = 'queued' UNION ALL SELECT until FROM hold) WHERE at > ?",
+        (now,),
+    ).fetchone()
+    return None if due is None else float(due)
+
+
+def data_version(db: sqlite3.Connection) -> int:
+    """A number that changes when another connection has written."""
+    (version,) = db.execute("PRAGMA data_version").fetchone()
+    return int(version)
+
+
+def _attempts(db: sqlite3.Connection, row: sqlite3.Row) -> tuple[Attempt, ...]:
+    found = db.execute("SELECT * FROM attempt WHERE job = ? AND round = ? ORDER BY id", (row["id"], row["round"]))
+    return tuple(attempt_of(a) for a in found.fetchall())

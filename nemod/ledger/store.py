@@ -1,0 +1,129 @@
+"""The ledger's file: opened with care, brought to the present version, written in transactions.
+
+Rules kept here:
+- a ledger that cannot be used is said so with a hint, and left as it is: nothing is written before its version is known;
+- each version is reached from the one before by one script in one transaction, so a kill leaves the old one or the new one.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+from nemod.failure import Failure, Kind, NemodError
+
+#: The scripts that lead from nothing to the present version, each a step.
+SCRIPTS = ("schema.sql",)
+VERSION = len(SCRIPTS)
+#: Seconds that a lock of another program is waited for.
+PATIENCE_S = 10.0
+
+C = TypeVar("C", bound=sqlite3.Connection)
+
+
+class LedgerError(NemodError):
+    """The ledger cannot be used: locked, damaged, from a newer version, or in a place where it cannot be written."""
+
+
+def connect(file: Path, kind: type[C], *, wal: bool, patience_s: float) -> C:
+    """A connection of that kind to a ledger of the present version.
+
+    Args:
+        file: where it lies; its folder must exist. Made, for its owner alone, when it is not there.
+        kind: the class of the connection.
+        wal: write-ahead log; must be off on network file systems, where its shared memory does not work.
+        patience_s: how long another program's lock is waited for, here and later.
+
+    Raises:
+        LedgerError: it is damaged, newer than this program, locked for good or not writable.
+    """
+    try:
+        fresh = not file.exists()
+        db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=patience_s, factory=kind)
+        try:
+            if fresh:
+                file.chmod(0o600)
+            _prepare(db, file, wal=wal)
+        except BaseException:
+            db.close()
+            raise
+    except (sqlite3.Error, OSError) as error:
+        raise LedgerError(_failure(file, error)) from error
+    return db
+
+
+def _prepare(db: sqlite3.Connection, file: Path, *, wal: bool) -> None:
+    if (version := _version(db)) > VERSION:
+        raise LedgerError(_newer(file, version))
+    db.row_factory = sqlite3.Row
+    db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    if version < VERSION:
+        _migrate(db)
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; nobody else writes meanwhile."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    with transaction(db):
+        # Asked again: a command may have opened a ledger that the daemon was just making.
+        for version in range(_version(db), VERSION):
+            for statement in _statements(files("nemod.ledger").joinpath(SCRIPTS[version]).read_text(encoding="utf-8")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one, because `executescript` would commit on its own."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _newer(file: Path, version: int) -> Failure:
+    return Failure(
+        kind=Kind.BUG,
+        detail=f"The ledger {file} was written by a newer nemod (version {version}; this one knows {VERSION}).",
+        hint="Install the newer nemod again, or point NEMOD_STATE_DIR at another folder. Nothing was changed.",
+    )
+
+
+def _failure(file: Path, error: sqlite3.Error | OSError) -> Failure:
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return Failure(
+            kind=Kind.TRANSIENT,
+            detail=f"The ledger {file} is locked by another program.",
+            hint="Close whatever has it open (a database browser, a backup) and try again.",
+        )
+    if isinstance(error, sqlite3.OperationalError | OSError):
+        return Failure(
+            kind=Kind.NOT_WRITABLE,
+            detail=f"The ledger {file} cannot be opened: {error}.",
+            hint="Check that its folder exists, is writable and has free space, or set NEMOD_STATE_DIR.",
+        )
+    return Failure(
+        kind=Kind.BUG,
+        detail=f"The ledger {file} is damaged or is not a ledger: {error}.",
+        hint=f"Nothing was changed. Move it away (mv {file.name} {file.name}.damaged) and start again;"
+        " files still in the inboxes are picked up anew.",
+    )
