@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from nemod import logs
 from nemod.config.model import Folder
-from nemod.daemon.locks import Lock
+from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.timers import Timers
+from nemod.failure import Failure, Kind
 from nemod.intake.intake import Intake
 from nemod.intake.mounts import file_system
 from nemod.intake.scan import InboxUnavailable
@@ -35,6 +36,7 @@ class _Inlet:
     intake: Intake
     lock: Lock | None = None
     away: bool = False
+    taken: bool = False  # by another daemon
     moving: bool = True  # before the first look nobody knows
 
 
@@ -72,12 +74,8 @@ class Inlets:
         for name in self._inlets:
             self.poke(name)
 
-    async def configure(self, folders: Iterable[Folder], *, settle_s: float) -> None:
-        """Watch these folders from now on, and no others.
-
-        Raises:
-            Busy: another daemon has one of the inboxes.
-        """
+    async def configure(self, folders: Iterable[Folder], *, settle_s: float) -> frozenset[str]:
+        """Watch these folders from now on, and no others; returns those that another daemon has."""
         wanted = {f.name: f for f in folders}
         for name in [n for n, i in self._inlets.items() if wanted.get(n) != i.intake.folder]:
             await asyncio.to_thread(self._watcher.unwatch, name)
@@ -87,8 +85,12 @@ class Inlets:
             if name not in self._inlets:
                 inlet = _Inlet(intake=Intake(folder, self._desk, settle_s=settle_s))
                 self._inlets[name] = inlet
-                await self._connect(name, inlet)
+                try:
+                    await self._connect(name, inlet)
+                except InboxUnavailable as error:
+                    await self._gone_away(name, inlet, error)
         self.poke_all()
+        return frozenset(name for name, inlet in self._inlets.items() if inlet.taken)
 
     async def close(self) -> None:
         """Stop watching and let go of the inboxes."""
@@ -130,24 +132,34 @@ class Inlets:
         self._arrived()
 
     async def _connect(self, name: str, inlet: _Inlet) -> None:
-        """Lock an inbox and watch it; one that is away is tried again by `_look`."""
+        """Lock an inbox and watch it.
+
+        Raises:
+            InboxUnavailable: it is away, or another daemon has it.
+        """
         folder = inlet.intake.folder
         if inlet.lock is not None:
             inlet.lock.release()
             inlet.lock = None
+        inlet.taken = False
         try:
             inlet.lock = await asyncio.to_thread(Lock, folder.inbox)
+        except Busy:
+            inlet.taken = True
+            raise InboxUnavailable(
+                Failure(
+                    kind=Kind.NOT_WRITABLE,
+                    detail="Another nemod watches this inbox.",
+                    hint="Stop it, or give the two different inboxes.",
+                )
+            ) from None
         except OSError:
             inlet.lock = None  # looking at it will say what is wrong
         remote = (await asyncio.to_thread(file_system, folder.inbox)).remote
         exclude = frozenset(p for p in (folder.outbox, folder.originals, folder.failed) if p is not None)
-        try:
-            watching = await asyncio.to_thread(
-                self._watcher.watch, name, folder.inbox, recursive=folder.recursive, remote=remote, exclude=exclude
-            )
-        except InboxUnavailable as error:
-            await self._gone_away(name, inlet, error)
-            return
+        watching = await asyncio.to_thread(
+            self._watcher.watch, name, folder.inbox, recursive=folder.recursive, remote=remote, exclude=exclude
+        )
         tell = log.warning if watching.note else log.info
         tell("intake.watching", folder=name, inbox=str(folder.inbox), method=watching.method, note=watching.note)
 

@@ -224,6 +224,7 @@ class Runner:
             case Hold():
                 event = "folder.held" if failure.scope is Scope.FOLDER else "engine.held"
                 log.warning(event, **words, hint=failure.hint, until=decision.until)
+                await self._tidy(job)
                 await self.desk(Ledger.hold, scope or "", until=decision.until, failure=failure)
                 await self.desk(Ledger.move, job.id, Move.YIELD, now=now, failure=failure)
             case Next():
@@ -231,6 +232,7 @@ class Runner:
                 await self._close(job, failure)
             case Park():
                 log.warning("job.parked", **words, hint=failure.hint)
+                await self._tidy(job)
                 await self.desk(Ledger.move, job.id, Move.PARK, now=now, failure=failure)
             case Fail():
                 await self._close(job, failure)
@@ -262,6 +264,11 @@ class Runner:
         else:
             await self._close(current, failure)
             await self.desk(Ledger.move, job, Move.CANCEL, now=self.clock(), failure=failure)
+
+    async def _tidy(self, job: Job) -> None:
+        """Free what a waiting job takes up: its engine makes the file again, from its token or from nothing."""
+        if (attempt := job.attempt) is not None:
+            await asyncio.to_thread(clear_work, attempt.folder)
 
     async def _close(self, job: Job, failure: Failure | None) -> None:
         if (attempt := job.attempt) is not None:

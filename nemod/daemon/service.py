@@ -23,6 +23,7 @@ from nemod.daemon.board import Board
 from nemod.daemon.examine import Examiner
 from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
+from nemod.daemon.locks import Busy
 from nemod.daemon.mailbox import Verb, apply
 from nemod.daemon.runner import Runner
 from nemod.daemon.timers import Timers
@@ -123,7 +124,8 @@ class Service:
             )
             await self._check_engines(desk)
             self._timers.start()
-            await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s)
+            if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
+                raise Busy(", ".join(sorted(taken)))
             self._signals(loop)
             self._arm(inlets)
             ready()
@@ -291,6 +293,8 @@ class Service:
             self._reload.clear()
             fresh = await asyncio.to_thread(self._reread)
             if isinstance(fresh, Config):
+                if fresh.settings.ffmpeg != self.config.settings.ffmpeg:
+                    log.warning("config.later", why="Another ffmpeg is used from the next start on.")
                 self.config = fresh
                 await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)
                 self._arm(inlets)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from nemod.engines.base import EngineError, Output, Progress, Task
 from nemod.engines.local import plan
-from nemod.engines.local.copying import copy_file
 from nemod.engines.local.faults import no_tone_map, of_child
-from nemod.engines.local.ffmpeg import Picture, Rate, Tick, mux_argv, picture_argv, read_tick, remux_argv, sound_argv
+from nemod.engines.local.ffmpeg import Picture, Rate, Tick, copy_argv, mux_argv, picture_argv, read_tick, remux_argv, sound_argv
 from nemod.engines.local.tools import Tools
 from nemod.failure import Failure
 from nemod.media.boxes import payload_bytes
@@ -79,8 +78,7 @@ class Work:
         """
         match self.task.how:
             case How.PASS:
-                self.report(Progress(stage="copying"))
-                await asyncio.to_thread(copy_file, self.task.source, self._out)
+                await self._run(copy_argv(self.task.source, self._out), Span(stage="copying", start=0.0, end=1.0))
                 return Output(path=self._out, note="passed through unchanged")
             case How.REMUX:
                 return await self._remux()
@@ -92,7 +90,7 @@ class Work:
         sound = plan.remux_sound(media)
         location = self.task.preset.keep_location
         argv = remux_argv(self.tools.ffmpeg, self.task.source, sound, self._out, media=media, keep_location=location)
-        await self._ffmpeg(argv, Span(stage="wrapping", start=0.0, end=1.0))
+        await self._run(argv, Span(stage="wrapping", start=0.0, end=1.0))
         return Output(path=self._out, note="re-wrapped, the picture untouched")
 
     async def _encode(self) -> Output:
@@ -126,9 +124,7 @@ class Work:
         if sound is None:
             return Sounds(file=None, size_bytes=0)
         file = self.folder / "sound.mp4"
-        await self._ffmpeg(
-            sound_argv(self.tools.ffmpeg, self.task.source, sound, file), Span(stage="sound", start=0.0, end=0.03)
-        )
+        await self._run(sound_argv(self.tools.ffmpeg, self.task.source, sound, file), Span(stage="sound", start=0.0, end=0.03))
         return Sounds(file=file, size_bytes=await asyncio.to_thread(payload_bytes, file))
 
     async def _at_size(self, picture: Picture, below: tuple[Picture, ...], sounds: Sounds, *, begin: float) -> Output | Missed:
@@ -185,7 +181,7 @@ class Work:
         muxed = self.folder / "muxed.mp4"
         location = self.task.preset.keep_location
         argv = mux_argv(self.tools.ffmpeg, self._track, sounds.file, muxed, media=self.task.media, keep_location=location)
-        await self._ffmpeg(argv, Span(stage="wrapping", start=span.end, end=1.0))
+        await self._run(argv, Span(stage="wrapping", start=span.end, end=1.0))
         size = muxed.stat().st_size
         if better_than < size <= self.task.limit_bytes:
             muxed.replace(self._out)
@@ -194,10 +190,10 @@ class Work:
     async def _pass(self, picture: Picture, rate: Rate, span: Span) -> None:
         stats = self.folder / f"stats-{picture.width}"
         argv = picture_argv(self.tools.ffmpeg, self.task.source, self.task.media, picture, rate, stats=stats, out=self._track)
-        await self._ffmpeg(argv, span)
+        await self._run(argv, span)
 
-    async def _ffmpeg(self, argv: Sequence[str], span: Span) -> None:
-        """Run ffmpeg, report how far it is, raise what it failed of."""
+    async def _run(self, argv: Sequence[str], span: Span) -> None:
+        """Run a child, report how far it is, raise what it failed of."""
         length, share = plan.length_s(self.task.media), span.end - span.start
         fields: dict[str, str] = {}
 
@@ -208,7 +204,7 @@ class Work:
                 self.report(_progress(tick, span, length))
 
         self.report(Progress(stage=span.stage, fraction=span.start))
-        finished = await run(argv, timeout_s=None, on_line=on_line, niceness=NICENESS)
+        finished = await run(argv, timeout_s=plan.patience_s(self.task.media), on_line=on_line, niceness=NICENESS)
         if finished.returncode:
             raise EngineError(of_child(finished, span.stage))
         self.report(Progress(stage=span.stage, fraction=span.start + share))

@@ -20,10 +20,16 @@ def of_child(finished: Finished, stage: str) -> Failure:
     said = finished.stderr_tail
     if "No space left on device" in said or "Disk quota exceeded" in said:
         return of_folder(OSError(errno.ENOSPC, "full"))
+    if finished.timed_out:
+        return Failure(
+            kind=Kind.TRANSIENT,
+            detail=f"The work did not come to an end ({stage}) and was stopped.",
+            hint="The drive or share that the video lies on may hang.",
+        )
     if finished.returncode < 0:
         return Failure(
             kind=Kind.TRANSIENT,
-            detail=f"ffmpeg was killed by signal {-finished.returncode} ({stage}).",
+            detail=f"A child was killed by signal {-finished.returncode} ({stage}).",
             hint="The machine may be short of memory.",
         )
     last = said.splitlines()[-1] if said else "it said nothing"

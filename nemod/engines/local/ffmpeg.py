@@ -6,6 +6,7 @@ Rules kept here:
 - every stream is mapped by its index: nothing rides along unasked.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,16 @@ def _matrix(video: VideoStream) -> str:
     if video.matrix in ("bt2020nc", "bt2020c"):
         return "bt2020"
     return "bt709" if _is_hd(video.short_side) else "smpte170m"
+
+
+def copy_argv(source: Path, out: Path) -> list[str]:
+    """A copy that shares blocks with the source where the file system can (Btrfs, XFS, APFS), else plain bytes.
+
+    Never a hard link: an archived original must not share an inode with the file that was delivered. A child, because a
+    copy of gigabytes must end when we are told to end.
+    """
+    clone = "-c" if sys.platform == "darwin" else "--reflink=auto"
+    return ["env", "LC_ALL=C", "cp", clone, "--", str(source), str(out)]
 
 
 def sound_argv(ffmpeg: Path, source: Path, sound: Sound, out: Path) -> list[str]:

@@ -54,6 +54,11 @@ def length_s(media: MediaInfo) -> float:
     return max(media.duration_s, 0.04)
 
 
+def patience_s(media: MediaInfo) -> float:
+    """How long one pass may take before it counts as stuck: far longer than the slowest machine needs for a huge picture."""
+    return 900 + 600 * length_s(media)
+
+
 def choose_sound(media: MediaInfo, preset: Preset, limit_bytes: int) -> Sound | None:
     """The sound's share: more where there is plenty, never above the source, never over a quarter unless the preset says so."""
     audio = media.main_audio
