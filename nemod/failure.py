@@ -6,6 +6,7 @@ Rules kept here:
 - no clock, no randomness, no I/O: `now` and `jitter` are arguments.
 """
 
+import errno
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
@@ -181,6 +182,30 @@ def decide(failure: Failure, *, tries: int, looks: tuple[float, ...], now: float
             return Cancel()
         case _ as never:
             assert_never(never)
+
+
+#: What the system calls a full disk, and a folder that takes nothing.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
+
+
+def failure_of(error: OSError, what: str) -> Failure:
+    """What an error of the system means for a delivery.
+
+    Args:
+        error: as it was raised.
+        what: the place in words that go into a sentence, e.g. "the outbox".
+    """
+    said = error.strerror or type(error).__name__
+    if error.errno in _FULL:
+        hint = "Free some space there; the job then goes on by itself."
+        return Failure(kind=Kind.NO_SPACE, detail=f"There is no space left in {what}.", hint=hint)
+    if error.errno in _CLOSED:
+        hint = (
+            "Check that the folder is there and mounted, and that nemod's user may write to it; the job then goes on by itself."
+        )
+        return Failure(kind=Kind.NOT_WRITABLE, detail=f"Writing to {what} is not possible ({said}).", hint=hint)
+    return Failure(kind=Kind.TRANSIENT, detail=f"Writing to {what} failed ({said}).")
 
 
 class NemodError(Exception):

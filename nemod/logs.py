@@ -5,25 +5,36 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 - libraries speak from WARNING on (apscheduler tells every wake-up at INFO);
 - times are ISO-8601 in UTC, keys carry their unit (`size_bytes`, `took_s`).
 
-| event              | says                                                                 |
-|--------------------|----------------------------------------------------------------------|
-| `daemon.started`   | folders are checked, watching begins                                 |
-| `daemon.stopping`  | a signal asked us to end                                             |
-| `daemon.stopped`   | everything is put down                                               |
-| `config.problem`   | one fault of the config, with file, line and key                     |
-| `config.reloaded`  | the config was read again                                            |
-| `intake.watching`  | how an inbox is watched, and why so                                  |
-| `job.added`        | a file came to rest in an inbox                                      |
-| `job.claimed`      | an engine took a job                                                 |
-| `job.waiting`      | a job goes on at `due`                                               |
-| `job.refused`      | the judge refused an output; the next try follows                    |
-| `job.parked`       | a job rests until a person acts                                      |
-| `job.failed`       | a job is over, its source lies in the failed folder                  |
-| `job.cancelled`    | a job has lost its object                                            |
-| `job.delivered`    | the canonical line: seconds per step, bytes before and after         |
-| `engine.held`      | nothing new for an engine until then                                 |
-| `folder.held`      | the same for a folder                                                |
-| `delivery.swept`   | work folders that nobody owned were removed                          |
+| event                | says                                                                 |
+|----------------------|----------------------------------------------------------------------|
+| `daemon.started`     | folders are checked, watching begins                                 |
+| `daemon.recovered`   | jobs that a killed daemon held are back in the queue                 |
+| `daemon.stopping`    | a signal asked us to end                                             |
+| `daemon.stopped`     | everything is put down                                               |
+| `ledger.failed`      | the ledger cannot be written; the daemon ends                        |
+| `config.problem`     | one fault of the config, with file, line and key                     |
+| `config.reloaded`    | the config was read again                                            |
+| `config.kept`        | it has problems now; the old one stays in force                      |
+| `config.later`       | a changed setting that counts from the next start on                 |
+| `request.answered`   | what a person asked for, and what came of it                         |
+| `intake.left_alone`  | something in an inbox that is no video of its own                    |
+| `job.added`          | a file came to rest in an inbox                                      |
+| `job.examined`       | what it needs: to be passed, re-wrapped or encoded                   |
+| `job.waiting`        | a job goes on at `until`                                             |
+| `job.refused`        | the judge refused an output; the next try follows                    |
+| `job.attempt_failed` | an engine could not make an output; the next one tries               |
+| `job.parked`         | a job rests until a person acts                                      |
+| `job.bug`            | an error that nobody expected, with its traceback                    |
+| `job.failed`         | a job is over, its source lies in the failed folder                  |
+| `job.cancelled`      | a job is over without its file being touched                         |
+| `job.original`       | an original could not be put away as asked, and why                  |
+| `job.delivered`      | the canonical line: bytes before and after, seconds                  |
+| `engine.held`        | nothing new for an engine until then                                 |
+| `folder.held`        | the same for a folder                                                |
+| `folder.away`        | an inbox cannot be read; its jobs wait                               |
+| `folder.back`        | it can be read again                                                 |
+| `delivery.swept`     | work folders that nobody owned were removed                          |
+| `delivery.leftover`  | a work folder could not be removed yet                               |
 """
 
 import logging

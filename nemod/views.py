@@ -259,13 +259,19 @@ def holds_sheet(holds: Sequence[HoldView], *, now: float) -> Sheet:
         rows=tuple(
             (
                 safe(h.scope.replace(":", " ")),
-                "you act" if h.until is None else clock(h.until, now=now),
+                _until(h, now),
                 safe(h.failure.detail),
                 safe(h.failure.hint) or NOTHING,
             )
             for h in holds
         ),
     )
+
+
+def _until(hold: HoldView, now: float) -> str:
+    if hold.until is not None:
+        return clock(hold.until, now=now)
+    return "it is back" if hold.scope.startswith("folder:") else "you act"
 
 
 def folders_sheet(folders: Sequence[FolderView], *, home: Path) -> Sheet:

@@ -24,7 +24,7 @@ from rich.text import Text
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import builtin_presets
 from nemod.config.model import Config, Preset
-from nemod.config.parse import parse
+from nemod.config.parse import check, parse
 from nemod.config.places import config_file, state_dir
 from nemod.config.problem import did_you_mean
 from nemod.daemon.board import read_board
@@ -62,7 +62,9 @@ class Places:
         config = parse(self.config, home=self.home)
         if isinstance(config, Config):
             return config
-        raise Stop(ExitCode.USAGE, *map(str, config), hint=self.how_to_init())
+        # Whoever has to mend it should see at once what is wrong with the folders, too.
+        problems = check(self.config, home=self.home)
+        raise Stop(ExitCode.USAGE, *map(str, config if isinstance(problems, Config) else problems), hint=self.how_to_init())
 
     def load_if_any(self) -> Config | None:
         """The config for a command that can do without; one that was named on purpose must be sound."""

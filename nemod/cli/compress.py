@@ -214,9 +214,21 @@ def _report(done: Done, *, as_json: bool) -> None:
         say(f"{safe(name)} -> {output}  ({sizes}, {VERDICTS[job.attempts[-1].how]}, {format_duration(done.seconds)})")
     if done.failure is not None:
         tell(f"{name}: {done.failure.detail}")
-        hint = "Run it again with --verbose for the log." if done.failure.kind is Kind.BUG else done.failure.hint
-        if hint:
+        if hint := _hint(done.failure):
             complain(hint)
+
+
+def _hint(failure: Failure) -> str:
+    """What to do, where a daemon would go on by itself and a command has ended."""
+    match failure.kind:
+        case Kind.BUG:
+            return "Run it again with --verbose for the log."
+        case Kind.NO_SPACE:
+            return f"{failure.hint.partition(' Free some')[0]} Free some space and run it again."
+        case Kind.NOT_WRITABLE:
+            return "Choose a folder that you may write to, with --output."
+        case _:
+            return failure.hint
 
 
 def result(done: Done) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from nemod.cli.common import ConfigOption, JsonOption, complain, places, print_j
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import builtin_presets
 from nemod.config.model import Config, Folder, Preset
-from nemod.config.parse import parse
-from nemod.config.prepare import inspect, prepare
+from nemod.config.parse import check as check_all
+from nemod.config.prepare import prepare
 from nemod.config.units import format_limit
 from nemod.config.write import write_default
 from nemod.text import safe
@@ -54,8 +54,8 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     Exit code 2: there is one.
     """
     where = places(config)
-    found = parse(where.config, home=where.home)
-    problems = inspect(found, home=where.home) if isinstance(found, Config) else found
+    found = check_all(where.config, home=where.home)
+    problems = () if isinstance(found, Config) else found
     if as_json:
         print_json(
             {

@@ -95,7 +95,7 @@ def _explain(stop: Stop) -> int:
     else:
         tell(first)
     if stop.hint:
-        complain(stop.hint)
+        complain(stop.hint[0].upper() + stop.hint[1:])
     return stop.code
 
 

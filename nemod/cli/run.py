@@ -18,7 +18,7 @@ from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.progress import Lines
 from nemod.config.model import Config
 from nemod.config.parse import parse
-from nemod.config.prepare import prepare
+from nemod.config.prepare import prepare, stops
 from nemod.config.problem import Problem
 from nemod.config.write import write_default
 from nemod.daemon import locks
@@ -87,7 +87,7 @@ def once(config: ConfigOption = None) -> None:
 
 def _work(where: Places, *, once: bool) -> Outcome:
     config = where.load()
-    if problems := prepare(config, home=where.home):
+    if problems := list(filter(stops, prepare(config, home=where.home))):
         raise Stop(ExitCode.USAGE, *map(str, problems))
     lock = _lock(where.state)
     try:
@@ -159,7 +159,9 @@ def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
 
 def _reread(file: Path, home: Path) -> Config | tuple[Problem, ...]:
     config = parse(file, home=home)
-    return (prepare(config, home=home) or config) if isinstance(config, Config) else config
+    if not isinstance(config, Config):
+        return config
+    return tuple(filter(stops, prepare(config, home=home))) or config
 
 
 def _introduce(config: Config, home: Path) -> None:

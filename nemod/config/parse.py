@@ -11,6 +11,7 @@ from types import MappingProxyType
 from nemod.config import shapes
 from nemod.config.builtin import builtin_presets, parse_limit
 from nemod.config.model import After, Config, EnginePolicy, Folder, Preset, Settings
+from nemod.config.prepare import inspect
 from nemod.config.problem import Problem, did_you_mean
 from nemod.config.rules import check_folders
 from nemod.config.shapes import Table
@@ -32,8 +33,28 @@ def parse(file: Path, *, home: Path) -> Config | tuple[Problem, ...]:
     return unreadable or understand(file, sources, home=home)
 
 
+def check(file: Path, *, home: Path) -> Config | tuple[Problem, ...]:
+    """As `parse`, but its folders and programs must be there, too: faults of the text hide none of the disk."""
+    sources, unreadable = read_sources(file)
+    if unreadable:
+        return unreadable
+    config, problems = _read(file, sources, home=home)
+    return _sorted([*problems, *inspect(config, home=home)], sources) or config
+
+
 def understand(file: Path, sources: Sequence[Source], *, home: Path) -> Config | tuple[Problem, ...]:
     """What sources say, the main one first; `file` is the main one's path, against which relative inboxes count."""
+    config, problems = _read(file, sources, home=home)
+    return _sorted(problems, sources) or config
+
+
+def _sorted(problems: list[Problem], sources: Sequence[Source]) -> tuple[Problem, ...]:
+    order = {source.file: number for number, source in enumerate(sources)}
+    return tuple(sorted(problems, key=lambda p: (order[p.file], p.line or 0)))
+
+
+def _read(file: Path, sources: Sequence[Source], *, home: Path) -> tuple[Config, list[Problem]]:
+    """What can be understood, and every problem."""
     problems: list[Problem] = []
     tops = [Table(source=source, path=(), values=source.values, problems=problems) for source in sources]
     for number, top in enumerate(tops):
@@ -51,12 +72,10 @@ def understand(file: Path, sources: Sequence[Source], *, home: Path) -> Config |
         if folder is not None:
             folders.append((folder, table))
     check_folders(folders)
-    if problems:
-        order = {source.file: number for number, source in enumerate(sources)}
-        return tuple(sorted(problems, key=lambda p: (order[p.file], p.line or 0)))
-    return Config(
+    whole = Config(
         file=file, settings=settings, folders=tuple(folder for folder, _ in folders), presets=MappingProxyType(presets)
     )
+    return whole, problems
 
 
 def _unique(what: str, tables: Iterable[Table]) -> dict[str, Table]:

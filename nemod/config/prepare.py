@@ -5,6 +5,7 @@ that is not plugged in; right below one's home one level more is made, so that `
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,16 @@ def inspect(config: Config, *, home: Path) -> tuple[Problem, ...]:
     return tuple(_problems(config, home, make=False))
 
 
+def stops(problem: Problem) -> bool:
+    """Whether a daemon cannot start with it; an outbox or a program that is away only holds its folder or engine."""
+    return problem.key.endswith(".inbox")
+
+
 def _problems(config: Config, home: Path, *, make: bool) -> Iterator[Problem]:
+    program = config.settings.ffmpeg
+    if program is not None and shutil.which(program) is None:
+        what, hint = f"{program} is not there or cannot be run", "leave it out to use the ffmpeg that nemod brings"
+        yield _problem(config.file, ("nemod", "ffmpeg"), what, hint)
     for folder in config.folders:
         faulty: Path | None = None
         for key, path in _places(folder):
@@ -45,6 +55,11 @@ def _places(folder: Folder) -> Iterator[tuple[str, Path]]:
 
 def _fault(folder: Folder, path: Path, home: Path, *, make: bool) -> tuple[str, str] | None:
     """What is wrong with a place and what to do; None when it can be used, or could be made."""
+    if path == folder.inbox and path in (Path(path.anchor), Path(os.path.realpath(home))):
+        return (
+            f"{path} holds everything, not only videos that were dropped",
+            "make a folder of its own, such as ~/Compress/clips",
+        )
     missing = _missing(path)
     if missing:
         if not _may_make(folder, path, home):
@@ -84,7 +99,7 @@ def _may_make(folder: Folder, path: Path, home: Path) -> bool:
             return False
 
 
-def _problem(config_file: Path, path: tuple[str, str, str], what: str, hint: str) -> Problem:
+def _problem(config_file: Path, path: tuple[str, ...], what: str, hint: str) -> Problem:
     """A problem with a key, in the file that holds its folder; one that was not written is blamed on the folder."""
     for source in read_sources(config_file)[0]:
         group = source.values.get(path[0])

@@ -47,12 +47,12 @@ class Examiner:
         if self.patient and await asyncio.to_thread(being_written, job.source) is True:
             raise NotYet(Failure(kind=Kind.BUSY, detail="Another program still has the file open for writing."))
         media = await probe(job.source, timeout_s=PROBE_TIMEOUT_S)
-        if self.patient and media.cut_off_s:
-            whole = media.header_duration_s or 0.0
+        if self.patient and (media.cut_off_s or media.truncated):
+            whole = f" of the {media.header_duration_s:,.1f} s that it promises" if media.header_duration_s else ""
             raise NotYet(
                 Failure(
                     kind=Kind.INCOMPLETE,
-                    detail=f"The file promises {whole:,.1f} s of video and holds only {media.duration_s:,.1f} s.",
+                    detail=f"The file is cut off: it holds {media.duration_s:,.1f} s{whole}.",
                     hint="Copy it again. If this is all there is, `nemod compress` takes it as it is.",
                 )
             )

@@ -26,7 +26,8 @@ log = logs.get(__name__)
 
 #: Pokes within this time are one: a burst of a thousand files is not a thousand scans.
 PAUSE_S = 0.1
-AWAY_EVERY_S = 5.0
+AWAY_EVERY_S = 2.0
+GUARD_EVERY_S = 1.0
 #: What is added to the moment at which a file could be at rest, so that clocks and rounding never cost a second look.
 MARGIN_S = 0.02
 
@@ -51,6 +52,7 @@ class Inlets:
         self._inlets: dict[str, _Inlet] = {}
         self._poked: set[str] = set()
         self._wake = asyncio.Event()
+        self._watching = asyncio.Lock()  # the watcher takes one call at a time
 
         def poke_from_thread(name: str) -> None:
             loop.call_soon_threadsafe(self.poke, name)
@@ -78,7 +80,8 @@ class Inlets:
         """Watch these folders from now on, and no others; returns those that another daemon has."""
         wanted = {f.name: f for f in folders}
         for name in [n for n, i in self._inlets.items() if wanted.get(n) != i.intake.folder]:
-            await asyncio.to_thread(self._watcher.unwatch, name)
+            async with self._watching:
+                await asyncio.to_thread(self._watcher.unwatch, name)
             if (lock := self._inlets.pop(name).lock) is not None:
                 lock.release()
         for name, folder in wanted.items():
@@ -86,7 +89,8 @@ class Inlets:
                 inlet = _Inlet(intake=Intake(folder, self._desk, settle_s=settle_s))
                 self._inlets[name] = inlet
                 try:
-                    await self._connect(name, inlet)
+                    async with self._watching:
+                        await self._connect(name, inlet)
                 except InboxUnavailable as error:
                     await self._gone_away(name, inlet, error)
         self.poke_all()
@@ -98,6 +102,16 @@ class Inlets:
         for inlet in self._inlets.values():
             if inlet.lock is not None:
                 inlet.lock.release()
+
+    async def guard(self) -> None:
+        """Notice inboxes that went away or came back: a folder that is moved or deleted as a whole tells nobody."""
+        while True:
+            await asyncio.sleep(GUARD_EVERY_S)
+            for name, inlet in list(self._inlets.items()):
+                async with self._watching:
+                    alive = inlet.away or await asyncio.to_thread(self._watcher.alive, name)
+                if not alive:
+                    self.poke(name)
 
     async def turn(self) -> None:
         """Look at whatever was poked, for ever."""
@@ -112,8 +126,9 @@ class Inlets:
 
     async def _look(self, name: str, inlet: _Inlet) -> None:
         try:
-            if inlet.away or not await asyncio.to_thread(self._watcher.alive, name):
-                await self._connect(name, inlet)
+            async with self._watching:
+                if inlet.away or not await asyncio.to_thread(self._watcher.alive, name):
+                    await self._connect(name, inlet)
             changed, next_s = await inlet.intake.look(mono=time.monotonic(), now=time.time())
         except InboxUnavailable as error:
             await self._gone_away(name, inlet, error)

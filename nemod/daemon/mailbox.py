@@ -69,8 +69,11 @@ def _retry(ledger: Ledger, job: Job, folders: Mapping[str, Folder], *, now: floa
             fresh = fingerprint_of(job.source)
         if fresh is None:
             return Answer(done=False, says=f"The source of job {job.id} is no longer at {job.source}; drop it again.")
-    if ledger.retry(job.id, folder=folders.get(job.folder.name), fingerprint=fresh, now=now):
+    back = job.source == job.folder.inbox / job.relpath
+    if ledger.retry(job.id, folder=folders.get(job.folder.name), found=fresh, present=back, now=now):
         return Answer(done=True, says=f"Job {job.id} starts again.")
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        return Answer(done=False, says=f"The file that lies at {job.source} now is another job's.")
     hint = "`release` it" if job.state is JobState.PARKED else "only a failed or cancelled job can be retried"
     return Answer(done=False, says=f"Job {job.id} is {job.state}; {hint}.")
 

@@ -29,6 +29,8 @@ from nemod.media.verdict import Accept, How, Refuse
 
 log = logs.get(__name__)
 
+#: Failures that may come of a source which was changed under the work.
+_BLAMES_THE_SOURCE = frozenset({Kind.UNSUPPORTED, Kind.IMPOSSIBLE, Kind.INCOMPLETE, Kind.BAD_OUTPUT, Kind.TRANSIENT})
 #: Short steps that change something outside the ledger.
 _UNINTERRUPTED = frozenset({Step.AIM, Step.PUBLISH, Step.DISPOSE, Step.FINISH, Step.AIM_QUARANTINE, Step.QUARANTINE, Step.FAIL})
 
@@ -187,6 +189,8 @@ class Runner:
         verdict = await self.examiner.judge(
             media, attempt.staged, preset=job.folder.preset, limit_bytes=route.limit_bytes, how=attempt.how
         )
+        if isinstance(verdict, Refuse):
+            await self.handover.check_source(job)  # an output of half the old and half the new file is nobody's fault
         await self.desk(Ledger.judged, attempt.id, verdict, now=self.clock())
         if isinstance(verdict, Accept):
             return
@@ -199,6 +203,11 @@ class Runner:
 
     async def _failed(self, job: Job, failure: Failure) -> None:
         now = self.clock()
+        if failure.kind in _BLAMES_THE_SOURCE and job.failing is None:
+            try:
+                await self.handover.check_source(job)
+            except NemodError as lost:
+                failure = lost.failure
         scope = self._scope(job, failure)
         times = 0
         if scope is not None:

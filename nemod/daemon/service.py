@@ -191,6 +191,7 @@ class Service:
         assert self._stop is not None  # noqa: S101 - run() made it
         loops = [
             asyncio.create_task(inlets.turn(), name="intake"),
+            asyncio.create_task(inlets.guard(), name="guard"),
             asyncio.create_task(self._work_loop(desk, inlets, runner), name="work"),
             asyncio.create_task(self._mail_loop(desk, inlets, runner), name="mail"),
             asyncio.create_task(self._reload_loop(inlets), name="reload"),

@@ -19,7 +19,8 @@ from send2trash import send2trash
 
 from nemod.config.model import After
 from nemod.delivery import names, place, transfer
-from nemod.delivery.publish import PublishError, failure_of
+from nemod.delivery.publish import PublishError
+from nemod.failure import failure_of
 from nemod.job import Fingerprint
 
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})

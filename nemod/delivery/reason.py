@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from nemod.delivery import names, place
-from nemod.delivery.publish import PublishError, failure_of
-from nemod.failure import Failure
+from nemod.delivery.publish import PublishError
+from nemod.failure import Failure, failure_of
 
 SUFFIX = ".failed.txt"
 _FIRST_LINE = "nemod could not compress this video:"

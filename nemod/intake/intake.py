@@ -27,7 +27,6 @@ class Intake:
         self._watched: Mapping[str, Watched] = {}
         self._identity: tuple[int, int] | None = None
         self._told: frozenset[Odd] = frozenset()
-        self._told_ledger: object = None
         self._exclude = frozenset({folder.outbox, folder.originals, *((folder.failed,) if folder.failed else ())})
 
     async def look(self, *, mono: float, now: float) -> tuple[Reconciled, float | None]:
@@ -44,6 +43,8 @@ class Intake:
             InboxUnavailable: the inbox cannot be read; nothing is known of its files, so nothing is changed.
         """
         folder = self.folder
+        # Asked before the look: a file whose original is put away meanwhile was seen, and is no new one.
+        known = await self._desk(Ledger.present, folder.inbox)
         seen = await asyncio.to_thread(
             scan,
             folder.inbox,
@@ -55,13 +56,10 @@ class Intake:
         self._identity = seen.identity
         self._tell(frozenset(seen.odd))
         settled = settle(self._watched, seen.sightings, mono, self._settle_s)
-        picture = (frozenset(seen.sightings), frozenset(settled.resting), frozenset(seen.odd))
+        fresh = [sighting for sighting in settled.resting if sighting not in known]
         reconciled = Reconciled(added=(), gone=())
-        if picture != self._told_ledger:
-            reconciled = await self._desk(
-                Ledger.reconcile, folder, resting=settled.resting, seen=seen.sightings, sees=seen.sees, now=now
-            )
-            self._told_ledger = picture  # only now: a look whose transaction failed must be told again
+        if fresh or not known.issubset(seen.sightings):
+            reconciled = await self._desk(Ledger.reconcile, folder, resting=fresh, seen=seen.sightings, sees=seen.sees, now=now)
         self._watched = settled.watched
         return reconciled, None if settled.next_look is None else max(0.0, settled.next_look - mono)
 

@@ -71,6 +71,7 @@ class Ledger(sqlite3.Connection):
     history = reading.history
     open_folders = reading.open_folders
     outboxes = reading.outboxes
+    present = reading.present
     next_due = reading.next_due
     data_version = reading.data_version
 

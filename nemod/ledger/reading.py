@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nemod.config.model import Folder
-from nemod.job import Attempt, Job, JobId, JobState
-from nemod.ledger.rows import attempt_of, job_of, load
+from nemod.job import Attempt, Job, JobId, JobState, Sighting
+from nemod.ledger.rows import attempt_of, fingerprint_of, job_of, load
 
 
 def job(db: sqlite3.Connection, job: JobId) -> Job | None:
@@ -49,6 +49,12 @@ def outboxes(db: sqlite3.Connection) -> frozenset[Path]:
     """Every outbox that a job of this ledger may have worked in."""
     rows = db.execute("SELECT DISTINCT folder FROM job").fetchall()
     return frozenset(load(Folder, row["folder"]).outbox for row in rows)
+
+
+def present(db: sqlite3.Connection, inbox: Path) -> frozenset[Sighting]:
+    """The files of an inbox that have a job and, as far as is known, still lie there."""
+    rows = db.execute("SELECT relpath, size, mtime_ns, inode FROM job WHERE inbox = ? AND present", (os.fsencode(inbox),))
+    return frozenset(Sighting(relpath=os.fsdecode(row["relpath"]), fingerprint=fingerprint_of(row)) for row in rows.fetchall())
 
 
 def next_due(db: sqlite3.Connection, *, now: float) -> float | None:

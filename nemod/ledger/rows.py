@@ -65,6 +65,11 @@ def path(blob: bytes | None) -> Path | None:
     return None if blob is None else Path(os.fsdecode(blob))
 
 
+def fingerprint_of(row: sqlite3.Row) -> Fingerprint:
+    """Which file a row of `job` is about."""
+    return Fingerprint(size_bytes=row["size"], mtime_ns=row["mtime_ns"], inode=unsigned(row["inode"]))
+
+
 def attempt_of(row: sqlite3.Row) -> Attempt:
     """A row of `attempt`."""
     return Attempt(
@@ -90,7 +95,7 @@ def job_of(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Job:
         id=JobId(row["id"]),
         folder=load(Folder, row["folder"]),
         relpath=os.fsdecode(row["relpath"]),
-        fingerprint=Fingerprint(size_bytes=row["size"], mtime_ns=row["mtime_ns"], inode=unsigned(row["inode"])),
+        fingerprint=fingerprint_of(row),
         present=bool(row["present"]),
         state=JobState(row["state"]),
         source=Path(os.fsdecode(row["source"])),

@@ -103,30 +103,39 @@ def shift(
     return False
 
 
-def retry(db: sqlite3.Connection, job: JobId, *, folder: Folder | None, fingerprint: Fingerprint | None, now: float) -> bool:
+def retry(
+    db: sqlite3.Connection, job: JobId, *, folder: Folder | None, found: Fingerprint | None, present: bool, now: float
+) -> bool:
     """A new round for a job that failed or was cancelled: its facts are emptied, its attempts stay as history.
 
     Args:
         db: the ledger.
         job: which one.
         folder: the folder and preset as the config has them now; None: as before.
-        fingerprint: of the source where it lies now, for one that is no longer in its inbox.
+        found: the source where it lies now, for a job that had lost it; None: it never went away.
+        present: whether that is its old place in the inbox.
         now: epoch seconds.
+
+    Returns:
+        False when the job's state does not allow it, or another job has the file that lies there.
     """
-    with transaction(db):
-        opened = db.execute(
-            "UPDATE job SET state = 'queued', lane = 'light', due = ?, round = round + 1, tries = 0, media = NULL,"
-            " route = NULL, target = NULL, delivered_bytes = NULL, disposed = NULL, failing = NULL, quarantine = NULL,"
-            " quarantined = 0, failure = NULL, started = NULL, finished = NULL, folder = COALESCE(?, folder)"
-            " WHERE id = ? AND state IN ('failed', 'cancelled')",
-            (now, None if folder is None else dump(folder), job),
-        ).rowcount
-        if opened and fingerprint is not None:
-            db.execute(
-                "UPDATE job SET size = ?, mtime_ns = ?, inode = ? WHERE id = ? AND NOT present",
-                (fingerprint.size_bytes, fingerprint.mtime_ns, signed(fingerprint.inode), job),
-            )
-        return bool(opened)
+    try:
+        with transaction(db):
+            opened = db.execute(
+                "UPDATE job SET state = 'queued', lane = 'light', due = ?, round = round + 1, tries = 0, media = NULL,"
+                " route = NULL, target = NULL, delivered_bytes = NULL, disposed = NULL, failing = NULL, quarantine = NULL,"
+                " quarantined = 0, failure = NULL, started = NULL, finished = NULL, folder = COALESCE(?, folder)"
+                " WHERE id = ? AND state IN ('failed', 'cancelled')",
+                (now, None if folder is None else dump(folder), job),
+            ).rowcount
+            if opened and found is not None:
+                db.execute(
+                    "UPDATE job SET size = ?, mtime_ns = ?, inode = ?, present = ? WHERE id = ? AND NOT present",
+                    (found.size_bytes, found.mtime_ns, signed(found.inode), int(present), job),
+                )
+            return bool(opened)
+    except sqlite3.IntegrityError:
+        return False
 
 
 def release(db: sqlite3.Connection, job: JobId, *, now: float) -> bool:

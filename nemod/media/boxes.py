@@ -27,7 +27,8 @@ class Box:
 
     kind: bytes
     start: int
-    payload: int
+    payload: int  # as far as the file goes
+    cut: bool = False  # it says that it is longer than the file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,11 @@ class Boxes:
         """Whether the index lies before the data, so that playing starts before all has arrived."""
         kinds = [box.kind for box in self.boxes]
         return b"moov" in kinds and (b"mdat" not in kinds or kinds.index(b"moov") < kinds.index(b"mdat"))
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the data or the index goes on behind the end of the file."""
+        return any(box.cut and box.kind in (b"mdat", b"moov") for box in self.boxes)
 
     @property
     def payload_bytes(self) -> int:
@@ -104,7 +110,8 @@ def _walk(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
             size = end - start
         if size < header or len(head) < header or not all(0x20 <= c < 0x7F or c == 0xA9 for c in kind):
             return
-        yield Box(kind=kind, start=start + header, payload=max(0, min(size, end - start) - header))
+        cut = size > end - start
+        yield Box(kind=kind, start=start + header, payload=max(0, min(size, end - start) - header), cut=cut)
         start += size
 
 

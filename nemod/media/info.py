@@ -29,6 +29,7 @@ class VideoStream:
     fps: float  # frames / length, measured
     nominal_fps: float | None  # what the header says
     variable: bool  # frame distances differ by more than half
+    longest_step_s: float  # the longest time between two frames
     color_range: str | None  # tv | pc
     matrix: str | None
     transfer: str | None
@@ -89,6 +90,7 @@ class MediaInfo:
     faststart: bool = False  # moov before mdat
     fragmented: bool = False
     damaged: bool = False  # packets broken or cut off
+    truncated: bool = False  # by its own boxes the file should be longer
 
     @property
     def main_audio(self) -> AudioStream | None:

@@ -72,6 +72,7 @@ def info_from(raw: _Raw, *, size_bytes: int, boxes: Boxes) -> MediaInfo:
         faststart=iso and boxes.faststart,
         fragmented=iso and boxes.fragmented,
         damaged=raw["damaged"],
+        truncated=boxes.truncated,
     )
 
 
@@ -106,6 +107,7 @@ def _video(stream: _Raw, frame: _Raw) -> VideoStream:
         fps=stream["packets"] / (end - start) if end > start else nominal or 0.0,
         nominal_fps=nominal,
         variable=stream["variable"],
+        longest_step_s=stream["longest_step_s"],
         color_range="pc" if frame["pixel_format"].startswith("yuvj") else _RANGES.get(color["range"]),
         matrix=_MATRICES.get(color["matrix"]),
         transfer=_TRANSFERS.get(color["transfer"]),

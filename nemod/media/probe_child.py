@@ -42,13 +42,14 @@ MEMORY_MOST = 4 * 1024**3
 class Track:
     """What is counted of one stream while its packets pass by; times in ticks of its time base."""
 
-    __slots__ = ("coded", "corrupt", "end", "first", "packets", "size", "times")
+    __slots__ = ("coded", "corrupt", "end", "first", "last", "packets", "size", "times")
 
     def __init__(self, codec: str | None) -> None:
         self.coded = codec is not None and not codec.startswith(UNCODED)
         self.packets = self.size = 0
         self.corrupt = False
         self.first: int | None = None
+        self.last: int | None = None
         self.end: int | None = None
         self.times: list[int] = []
 
@@ -65,8 +66,9 @@ class Track:
         if time is None:
             return
         self.first = time if self.first is None else min(self.first, time)
-        end = time + (packet.duration or 0)
-        self.end = end if self.end is None else max(self.end, end)
+        # The end is that of the frame that is *shown* last: in an MP4 a packet's duration is its step in decoding order.
+        if self.last is None or time >= self.last:
+            self.last, self.end = time, time + (packet.duration or 0)
         if len(self.times) < DISTANCES_MOST:
             self.times.append(time)
 
@@ -141,7 +143,7 @@ def _stream(stream: Stream, track: Track) -> dict[str, Any]:
     tick = float(stream.time_base) if stream.time_base else 0.0
     steps = distances(track.times)
     start, end = track.first, track.end
-    if start is not None and end is not None and end <= max(track.times) and steps:
+    if start is not None and end is not None and end == track.last and steps:
         end += round(median(steps))  # the last packet does not say how long it is shown
     raw: dict[str, Any] = {
         "index": stream.index,
@@ -169,6 +171,7 @@ def _stream(stream: Stream, track: Track) -> dict[str, Any]:
             "guessed_fps": float(stream.guessed_rate) if stream.guessed_rate else None,
             "color": _color(stream.codec_context),
             "variable": varies(steps),
+            "longest_step_s": max(steps, default=0) * tick,
         }
     elif isinstance(stream, av.AudioStream):
         raw |= {"channels": stream.codec_context.channels, "sample_rate_hz": stream.codec_context.sample_rate}

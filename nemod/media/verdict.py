@@ -235,3 +235,11 @@ def _other_sound(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
         was_s, now_s = was.end_s - was.start_s, now.end_s - now.start_s
         if was_s - now_s > max(1.0, 0.02 * was_s):
             yield f"Its sound lasts {now_s:.2f} s, the source's {was_s:.2f} s."
+        yield from _shift(source, output)
+
+
+def _shift(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
+    """Whether sound and picture have been moved against each other: told by their ends, since a late start may be filled."""
+    leads = [m.video.end_s - m.main_audio.end_s for m in (source, output) if m.video is not None and m.main_audio is not None]
+    if len(leads) == 2 and not source.damaged and abs(leads[0] - leads[1]) > max(0.5, 0.01 * source.duration_s):
+        yield f"Sound and picture are {abs(leads[0] - leads[1]):.2f} s apart from where they were."

@@ -16,7 +16,6 @@ from nemod.delivery.publish import (
     PublishError,
     already_published,
     clear_work,
-    failure_of,
     prepare_outbox,
     publish,
     stamp,
@@ -24,7 +23,7 @@ from nemod.delivery.publish import (
     unstage,
     work_folder,
 )
-from nemod.failure import Kind, Scope
+from nemod.failure import Kind, Scope, failure_of
 
 
 @pytest.fixture

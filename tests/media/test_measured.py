@@ -31,6 +31,7 @@ VIDEO: dict[str, Any] = {
     "guessed_fps": 30.0,
     "color": COLOR,
     "variable": False,
+    "longest_step_s": 1 / 30,
 }
 AUDIO: dict[str, Any] = {
     "index": 1,

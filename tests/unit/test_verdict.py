@@ -30,6 +30,7 @@ VIDEO = VideoStream(
     fps=30.0,
     nominal_fps=30.0,
     variable=False,
+    longest_step_s=1 / 30,
     color_range="tv",
     matrix="bt709",
     transfer="bt709",

@@ -15,7 +15,6 @@ from nemod.engines.local import plan
 from nemod.engines.local.faults import no_tone_map, of_child
 from nemod.engines.local.ffmpeg import Picture, Rate, Tick, copy_argv, mux_argv, picture_argv, read_tick, remux_argv, sound_argv
 from nemod.engines.local.tools import Tools
-from nemod.failure import Failure
 from nemod.media.boxes import payload_bytes
 from nemod.media.child import run
 from nemod.media.verdict import How
@@ -112,19 +111,16 @@ class Work:
             pictures = tuple(p for p in pictures if result.smaller is not None and p.width <= result.smaller.width)
             if not pictures:
                 break
-        raise EngineError(self._impossible(smallest))
-
-    def _impossible(self, smallest: int | None) -> Failure:
-        limit, length = self.task.limit_bytes, self.task.media.duration_s
-        need = max(smallest or limit, limit + 1)
-        return plan.impossible(limit, need, length, longest_s=0.9 * length * limit / need)
+        need = max(smallest or plan.least_bytes(media, sounds.size_bytes), limit + 1)
+        raise EngineError(plan.impossible(limit, need, media.duration_s))
 
     async def _sound(self) -> Sounds:
         sound = plan.choose_sound(self.task.media, self.task.preset, self.task.limit_bytes)
         if sound is None:
             return Sounds(file=None, size_bytes=0)
         file = self.folder / "sound.mp4"
-        await self._run(sound_argv(self.tools.ffmpeg, self.task.source, sound, file), Span(stage="sound", start=0.0, end=0.03))
+        argv = sound_argv(self.tools.ffmpeg, self.task.source, self.task.media, sound, file)
+        await self._run(argv, Span(stage="sound", start=0.0, end=0.03))
         return Sounds(file=file, size_bytes=await asyncio.to_thread(payload_bytes, file))
 
     async def _at_size(self, picture: Picture, below: tuple[Picture, ...], sounds: Sounds, *, begin: float) -> Output | Missed:
@@ -136,8 +132,10 @@ class Work:
             return Missed(smaller=next_below)
         size, middle = f"{picture.width}x{picture.height}", begin + (1 - begin) * 0.3
         # Pass 1 at a constant quality does two things: it tells what that quality would cost, and it feeds pass 2.
-        await self._pass(picture, Rate(passing=1, crf=plan.GOOD_CRF), Span(stage=f"pass 1, {size}", start=begin, end=middle))
-        predicted = await asyncio.to_thread(payload_bytes, self._track)
+        probing = Span(stage=f"pass 1, {size}", start=begin, end=middle)
+        predicted = await self._run(self._argv(picture, Rate(passing=1, crf=plan.GOOD_CRF), out=None), probing)
+        if self.task.preset.limit_bytes is None:
+            return await self._faithful(picture, predicted, sounds, start=middle)
         useful = plan.useful_bytes(media, picture)
         length, frames = plan.length_s(media), plan.frame_count(media, picture)
         spend = plan.spend(predicted, budget, useful, here=picture, below=below, frames=frames, length_s=length)
@@ -153,6 +151,17 @@ class Work:
         return await self._two_pass(
             picture, spend.bitrate_bps, sounds, start=middle, stop_early=useful < budget, below=next_below
         )
+
+    async def _faithful(self, picture: Picture, predicted_bytes: int, sounds: Sounds, *, start: float) -> Output:
+        """Smaller than the source and looking the same: a constant quality or nothing, never a rate."""
+        crf = plan.faithful_crf(predicted_bytes, self.task.limit_bytes)
+        while crf is not None:
+            span = Span(stage=f"encoding, {picture.width}x{picture.height}", start=start, end=0.97)
+            landed = await self._land(picture, Rate(passing=0, crf=crf), sounds, span)
+            if landed.size_bytes <= self.task.limit_bytes:
+                return Output(path=self._out, note=f"{picture.width}x{picture.height}, constant quality {crf:g}")
+            crf = plan.FAIR_CRF if crf < plan.FAIR_CRF else None
+        raise EngineError(plan.small_already())
 
     async def _two_pass(
         self, picture: Picture, rate: int, sounds: Sounds, *, start: float, stop_early: bool, below: Picture | None
@@ -177,7 +186,7 @@ class Work:
 
     async def _land(self, picture: Picture, rate: Rate, sounds: Sounds, span: Span, *, better_than: int = 0) -> Landed:
         """One encode and its mux; the file becomes the output if it fits and is fuller than what is there."""
-        await self._pass(picture, rate, span)
+        await self._run(self._argv(picture, rate, out=self._track), span)
         muxed = self.folder / "muxed.mp4"
         location = self.task.preset.keep_location
         argv = mux_argv(self.tools.ffmpeg, self._track, sounds.file, muxed, media=self.task.media, keep_location=location)
@@ -187,20 +196,30 @@ class Work:
             muxed.replace(self._out)
         return Landed(size_bytes=size, payload_bytes=await asyncio.to_thread(payload_bytes, self._track))
 
-    async def _pass(self, picture: Picture, rate: Rate, span: Span) -> None:
-        stats = self.folder / f"stats-{picture.width}"
-        argv = picture_argv(self.tools.ffmpeg, self.task.source, self.task.media, picture, rate, stats=stats, out=self._track)
-        await self._run(argv, span)
+    def _argv(self, picture: Picture, rate: Rate, *, out: Path | None) -> list[str]:
+        return picture_argv(
+            self.tools.ffmpeg,
+            self.task.source,
+            self.task.media,
+            picture,
+            rate,
+            stats=self.folder / f"stats-{picture.width}",
+            out=out,
+            most_bytes=self.task.limit_bytes * 3 // 2 + 1_000_000,
+        )
 
-    async def _run(self, argv: Sequence[str], span: Span) -> None:
-        """Run a child, report how far it is, raise what it failed of."""
+    async def _run(self, argv: Sequence[str], span: Span) -> int:
+        """Run a child, report how far it is, raise what it failed of; returns how many bytes it says it has written."""
         length, share = plan.length_s(self.task.media), span.end - span.start
         fields: dict[str, str] = {}
+        written = 0
 
         def on_line(line: str) -> None:
+            nonlocal written
             key, _, value = line.partition("=")
             fields[key.strip()] = value.strip()
             if key == "progress" and (tick := read_tick(fields)) is not None:
+                written = tick.size_bytes
                 self.report(_progress(tick, span, length))
 
         self.report(Progress(stage=span.stage, fraction=span.start))
@@ -208,6 +227,7 @@ class Work:
         if finished.returncode:
             raise EngineError(of_child(finished, span.stage))
         self.report(Progress(stage=span.stage, fraction=span.start + share))
+        return written
 
     @property
     def _out(self) -> Path:

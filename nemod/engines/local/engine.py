@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nemod.engines.base import EngineError, EngineName, Event, Output, Progress, Task, Token
 from nemod.engines.local.encode import Work
-from nemod.engines.local.faults import of_folder
+from nemod.engines.local.faults import of_folder, with_room
 from nemod.engines.local.tools import Tools, inspect
 from nemod.failure import Failure
 
@@ -60,7 +60,9 @@ class LocalEngine:
                 yield report
             output = await made
         except OSError as error:
-            raise EngineError(of_folder(error)) from error
+            raise EngineError(with_room(of_folder(error), task.limit_bytes)) from error
+        except EngineError as error:
+            raise EngineError(with_room(error.failure, task.limit_bytes)) from error
         finally:
             made.cancel()
             await asyncio.gather(made, return_exceptions=True)

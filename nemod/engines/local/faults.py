@@ -1,11 +1,15 @@
 """What went wrong with a child or a work folder, as failures. Pure."""
 
 import errno
+import re
+from dataclasses import replace
 from pathlib import Path
 
-from nemod.delivery.publish import failure_of
-from nemod.failure import Failure, Kind
+from nemod.failure import Failure, Kind, failure_of
 from nemod.media.child import Finished
+
+#: Who speaks in ffmpeg, with its address in memory: "[out#0/mp4 @ 0x55a0…] ".
+_SPEAKER = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )+")
 
 
 def of_folder(error: OSError) -> Failure:
@@ -13,6 +17,14 @@ def of_folder(error: OSError) -> Failure:
     if isinstance(error, FileNotFoundError):
         return Failure(kind=Kind.TRANSIENT, detail="A work file or the source vanished while it was needed.")
     return failure_of(error, "the outbox")
+
+
+def with_room(failure: Failure, limit_bytes: int) -> Failure:
+    """A full disk's failure with the room that the work needs: picture, whole file and the best so far at once."""
+    if failure.kind is not Kind.NO_SPACE:
+        return failure
+    hint = f"Up to {3 * limit_bytes:,} bytes are needed there while it works. Free some space; the job then goes on by itself."
+    return replace(failure, hint=hint)
 
 
 def of_child(finished: Finished, stage: str) -> Failure:
@@ -32,7 +44,7 @@ def of_child(finished: Finished, stage: str) -> Failure:
             detail=f"A child was killed by signal {-finished.returncode} ({stage}).",
             hint="The machine may be short of memory.",
         )
-    last = said.splitlines()[-1] if said else "it said nothing"
+    last = _SPEAKER.sub("", said.splitlines()[-1]) if said else "it said nothing"
     return Failure(
         kind=Kind.UNSUPPORTED,
         detail=f"ffmpeg gave up ({stage}, code {finished.returncode}): {last}",

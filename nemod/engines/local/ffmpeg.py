@@ -16,6 +16,8 @@ from nemod.media.info import AudioStream, MediaInfo, VideoStream
 
 #: A distance of picture to sound start that nobody notices.
 GAP_IGNORED_S = 0.05
+#: A picture that stands longer than this is coded without reordered frames.
+GAP_WITHOUT_B_S = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,23 @@ class Sound:
 def source_input(path: Path) -> list[str]:
     """How an untrusted file is opened."""
     return ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", f"file:{path}"]
+
+
+def first_s(media: MediaInfo) -> float:
+    """When the source begins: its earlier track's first time stamp, but not the few samples that prime an AAC decoder."""
+    assert media.video is not None  # noqa: S101 - Examine lets nothing without a picture through
+    starts = [media.video.start_s, *((media.main_audio.start_s,) if media.main_audio is not None else ())]
+    first = min(starts)
+    return 0.0 if -0.1 < first < 0 <= media.video.start_s else first
+
+
+def _timed_input(path: Path, media: MediaInfo) -> list[str]:
+    """An input whose time begins at zero for picture and sound alike.
+
+    Picture and sound are read by two runs. Left to itself ffmpeg moves the tracks that are *mapped* to zero, so for MPEG
+    streams each would begin at once, however late it was.
+    """
+    return ["-copyts", "-itsoffset", f"{0 - first_s(media):.6f}", *source_input(path)]
 
 
 def _head(ffmpeg: Path) -> list[str]:
@@ -119,16 +138,20 @@ def copy_argv(source: Path, out: Path) -> list[str]:
     return ["env", "LC_ALL=C", "cp", clone, "--", str(source), str(out)]
 
 
-def sound_argv(ffmpeg: Path, source: Path, sound: Sound, out: Path) -> list[str]:
+def sound_argv(ffmpeg: Path, source: Path, media: MediaInfo, sound: Sound, out: Path) -> list[str]:
     """The sound track alone, so that its real bytes are known before the picture's budget is made."""
-    argv = [*_head(ffmpeg), *source_input(source), "-map", f"0:{sound.stream.index}", "-map_metadata", "-1"]
+    argv = [*_head(ffmpeg), *_timed_input(source, media), "-map", f"0:{sound.stream.index}", "-map_metadata", "-1"]
     if sound.copy:
         argv += ["-c:a", "copy"]
     else:
         # first_pts=0 fills a late start with silence: both tracks then begin at zero whatever the container did.
-        argv += ["-af", "aresample=async=1:first_pts=0", "-ac", str(sound.channels), "-c:a", "aac"]
-        argv += ["-b:a", str(sound.bitrate_bps), "-ar", "44100" if sound.stream.sample_rate_hz == 44100 else "48000"]
+        argv += ["-af", "aresample=async=1:first_pts=0", *_aac(sound)]
     return [*argv, "-map_chapters", "-1", "-f", "mp4", f"file:{out}"]
+
+
+def _aac(sound: Sound) -> list[str]:
+    hertz = "44100" if sound.stream.sample_rate_hz == 44100 else "48000"
+    return ["-c:a", "aac", "-b:a", str(sound.bitrate_bps), "-ac", str(sound.channels), "-ar", hertz]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,24 +164,47 @@ class Rate:
 
 
 def picture_argv(
-    ffmpeg: Path, source: Path, media: MediaInfo, picture: Picture, rate: Rate, *, stats: Path, out: Path
+    ffmpeg: Path,
+    source: Path,
+    media: MediaInfo,
+    picture: Picture,
+    rate: Rate,
+    *,
+    stats: Path,
+    out: Path | None,
+    most_bytes: int = 0,
 ) -> list[str]:
-    """One x264 pass over the picture track, in a file of its own."""
+    """One x264 pass over the picture track, in a file of its own (None: only to learn from it).
+
+    It is ended once the file has `most_bytes`: far over its limit it is lost anyway, and should not fill the disk.
+    """
     video = media.video
     assert video is not None  # noqa: S101 - Examine lets nothing without a picture through
-    first = min([video.start_s, *(a.start_s for a in media.audio)])
-    argv = [*_head(ffmpeg), *source_input(source), "-map", f"0:{video.index}", "-map_metadata", "-1", "-map_chapters", "-1"]
-    argv += ["-vf", filters(video, picture, start_gap_s=video.start_s - first), "-fps_mode", "vfr"]
-    if video.variable and picture.fps is None:
+    argv = [
+        *_head(ffmpeg),
+        *_timed_input(source, media),
+        "-map",
+        f"0:{video.index}",
+        "-map_metadata",
+        "-1",
+        "-map_chapters",
+        "-1",
+    ]
+    argv += ["-vf", filters(video, picture, start_gap_s=video.start_s - first_s(media)), "-fps_mode", "vfr"]
+    if picture.fps is None:
         argv += ["-enc_time_base", "1:90000"]  # a fine clock: one guessed from the frame rate would merge frames
     argv += ["-c:v", "libx264", "-preset", "slow", "-profile:v", "high", "-g", "250"]
+    if video.longest_step_s > GAP_WITHOUT_B_S:
+        argv += ["-bf", "0"]  # in an MP4 a long still between reordered frames would lengthen the whole
     argv += ["-color_range", "tv"]
     if not untagged(video, picture):
         argv += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
     argv += ["-crf", f"{rate.crf:g}"] if rate.crf is not None else ["-b:v", str(rate.bitrate_bps)]
     if rate.passing:
         argv += ["-pass", str(rate.passing), "-passlogfile", str(stats)]
-    return [*argv, "-f", "mp4", f"file:{out}"]
+    if out is None:
+        return [*argv, "-f", "h264", "file:/dev/null"]  # its bytes are counted by the progress, and take no room
+    return [*argv, "-fs", str(most_bytes), "-f", "mp4", f"file:{out}"]
 
 
 def mux_argv(ffmpeg: Path, picture: Path, sound: Path | None, out: Path, *, media: MediaInfo, keep_location: bool) -> list[str]:
@@ -181,7 +227,7 @@ def remux_argv(
     argv = [*_head(ffmpeg), *source_input(source), "-map", f"0:{media.video.index}", "-c:v", "copy"]
     if sound is not None:
         argv += ["-map", f"0:{sound.stream.index}"]
-        argv += ["-c:a", "copy"] if sound.copy else ["-c:a", "aac", "-b:a", str(sound.bitrate_bps), "-ac", str(sound.channels)]
+        argv += ["-c:a", "copy"] if sound.copy else _aac(sound)
     return [*argv, *_metadata(media, keep_location=keep_location), "-movflags", "+faststart", "-f", "mp4", f"file:{out}"]
 
 
@@ -200,9 +246,10 @@ def _metadata(media: MediaInfo, *, keep_location: bool) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """One report of `-progress`: seconds of output made, and seconds of video per second."""
+    """One report of `-progress`: seconds and bytes of output made, and seconds of video per second."""
 
     done_s: float
+    size_bytes: int
     speed: float | None
 
 
@@ -216,7 +263,8 @@ def read_tick(fields: dict[str, str]) -> Tick | None:
         speed = float(fields.get("speed", "").strip().rstrip("x")) or None  # a stream copy has none
     except ValueError:
         speed = None
-    return Tick(done_s=max(0.0, done), speed=speed)
+    size = fields.get("total_size", "")
+    return Tick(done_s=max(0.0, done), size_bytes=int(size) if size.isdigit() else 0, speed=speed)
 
 
 def names_in(listing: str) -> frozenset[str]:

@@ -18,9 +18,9 @@ RUNGS = (1440, 1080, 900, 720, 540, 432, 360, 288, 240, 180, 144)
 PER_VIDEO_FRAME, PER_AUDIO_FRAME, ONCE = 13, 16, 1500
 AAC_FRAME_SAMPLES = 1024
 #: Below these nothing is worth looking at or listening to; a limit that asks for less is impossible.
-LEAST_VIDEO_BPS, LEAST_TOTAL_BPS = 30_000, 50_000
-#: The constant quality at which x264 is hard to tell from its source, and the one a little below it.
-FINE_CRF, GOOD_CRF = 18.0, 20.0
+LEAST_VIDEO_BPS, LEAST_SOUND_BPS, LEAST_FILE = 30_000, 24_000, 4_000
+#: The constant qualities of x264 that are hard to tell from the source, and one that is told from it side by side only.
+FINE_CRF, GOOD_CRF, FAIR_CRF = 18.0, 20.0, 23.0
 #: Pass 1 predicts the size at its quality within some 11 %; this is asked as a margin.
 PREDICTION = 1.15
 #: x264 halves its rate for six steps of quality; past this quality a smaller picture looks better than a coarser one, unless
@@ -108,36 +108,72 @@ def pictures(video: VideoStream, preset: Preset, *, fps: float | None) -> tuple[
     width, height = video.display_size
     short = min(width, height)
     top = min(short, preset.max_height) if preset.max_height is not None else short
+    top = min(top, _tallest(width / short, height / short, fps or video.fps))
+    top -= top % 2  # rounded up, an odd bound would be broken by a pixel
     sides = [top, *(rung for rung in RUNGS if rung < top * 0.95)]
-    return tuple(Picture(width=_even(width * s / short), height=_even(height * s / short), fps=fps) for s in sides)
+    return tuple(
+        Picture(width=_even(width * s / short, width), height=_even(height * s / short, height), fps=fps) for s in sides
+    )
 
 
-def _even(pixels: float) -> int:
-    return max(2, round(pixels / 2) * 2)
+def _tallest(wide: float, high: float, fps: float) -> int:
+    """The longest shorter side that H.264 level 5.2 allows (ITU-T H.264, table A-1: macroblocks, and those a second)."""
+    blocks = min(36_864, 2_073_600 / max(1.0, min(fps, 60.0)))
+    return int(16 * math.sqrt(blocks / (wide * high)) * 0.99)
+
+
+def _even(pixels: float, most: int) -> int:
+    return max(2, min(round(pixels / 2), most // 2) * 2)
+
+
+def least_bytes(media: MediaInfo, sound_bytes: int) -> int:
+    """The smallest file that is worth making of a source, with a sound track of so many bytes."""
+    smallest = Picture(width=256, height=144)
+    picture = LEAST_VIDEO_BPS * length_s(media) / 8
+    return math.ceil((fixed_bytes(media, smallest, sound_bytes) + picture) / 0.97)
 
 
 def possible(media: MediaInfo, limit_bytes: int) -> Failure | None:
     """Why a limit cannot be met with anything worth looking at, with the limit and the length that would do."""
-    least_bps = LEAST_VIDEO_BPS + (24_000 if media.main_audio is not None else 0)
-    assert media.video is not None  # noqa: S101 - as above
-    overhead_bps = 8 * (PER_VIDEO_FRAME * min(media.video.fps, 60.0) + (PER_AUDIO_FRAME * 47 if media.main_audio else 0))
-    need_bps = max(LEAST_TOTAL_BPS if media.main_audio is not None else LEAST_VIDEO_BPS, least_bps) + overhead_bps
-    need_bytes = math.ceil(need_bps * length_s(media) / 8 / 0.97) + ONCE
-    if need_bytes <= limit_bytes or media.duration_s < 1.0:  # a still or a blink: only trying tells
+    sound = math.ceil(LEAST_SOUND_BPS * length_s(media) / 8) if media.main_audio is not None else 0
+    need = max(LEAST_FILE, least_bytes(media, sound))
+    if need <= limit_bytes or (media.duration_s < 1.0 and limit_bytes >= LEAST_FILE):  # of a blink only trying tells
         return None
-    return impossible(limit_bytes, need_bytes, media.duration_s, longest_s=max(0.0, (limit_bytes - ONCE) * 0.97 * 8 / need_bps))
+    return impossible(limit_bytes, need, media.duration_s)
 
 
-def impossible(limit_bytes: int, need_bytes: int, duration_s: float, *, longest_s: float) -> Failure:
-    """The failure that says which limit or which length would do."""
-    room = 1000 if need_bytes < 1_000_000 else 100_000
-    least = math.ceil(need_bytes / room) * room
+def impossible(limit_bytes: int, need_bytes: int, duration_s: float) -> Failure:
+    """The failure that says which limit or which length would do; both with some room, so that they hold when tried."""
+    step = 1000 if need_bytes < 1_000_000 else 100_000
+    least = math.ceil(need_bytes * 1.02 / step) * step
+    longest = max(0.0, 0.9 * duration_s * (limit_bytes - LEAST_FILE) / need_bytes)
+    length = f"; at this limit about {longest:,.0f} s would fit" if longest >= 1 else ""
     return Failure(
         kind=Kind.IMPOSSIBLE,
-        detail=f"{duration_s:,.0f} s of video do not fit into {limit_bytes:,} bytes at a quality worth looking at.",
-        hint=f"The smallest limit that would do is about {least:,} bytes; at this limit about {longest_s:,.0f} s would fit."
+        detail=f"{duration_s:,.1f} s of video do not fit into {limit_bytes:,} bytes at a quality worth looking at.",
+        hint=f"The smallest limit that would do is about {least:,} bytes{length}."
         " Choose a preset with a higher limit, or cut the clip.",
     )
+
+
+def small_already() -> Failure:
+    """The failure of a preset whose only limit is that nothing is seen to be lost."""
+    return Failure(
+        kind=Kind.IMPOSSIBLE,
+        detail="It is already about as small as it can be without looking worse.",
+        hint="Keep it as it is, or choose a preset with a limit in bytes.",
+    )
+
+
+def faithful_crf(predicted_bytes: int, limit_bytes: int) -> float | None:
+    """The best constant quality at which a source comes out smaller and looks the same; None: it is small already.
+
+    `predicted_bytes` is what pass 1 has made at `GOOD_CRF`; some saving must be left for the prediction to be wrong.
+    """
+    for crf in (FINE_CRF, GOOD_CRF, FAIR_CRF):
+        if predicted_bytes * 2 ** ((GOOD_CRF - crf) / STEPS_PER_HALF) * PREDICTION <= 0.9 * limit_bytes:
+            return crf
+    return FAIR_CRF if predicted_bytes * 2 ** ((GOOD_CRF - FAIR_CRF) / STEPS_PER_HALF) <= limit_bytes else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,108 @@
+"""An engine that plays a script and keeps its promises: for the contract, and wherever an encode would only take time.
+
+The world outside it is a journal: a file with a line for each thing that was paid for, which outlives every process.
+"""
+
+import secrets
+import shutil
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nemod.engines.base import Checkpoint, EngineError, EngineName, Event, Output, Progress, Task, Token, Wait
+from nemod.failure import Failure, Kind
+from nemod.media.verdict import How
+
+VERSION = "fake1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pay:
+    """Announce, and then do, something that costs money; done once, whatever happens in between."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Wait outside, without a slot."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """Hand out a copy of a file; without an encode, a copy of the source."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """Give up."""
+
+    failure: Failure
+
+
+Act = Progress | Pay | Pause | Deliver | Fail
+
+
+class FakeEngine:
+    """Plays its script for every task; a token says which act comes next."""
+
+    def __init__(self, script: tuple[Act, ...], journal: Path, *, unready: Failure | None = None) -> None:
+        """Play this script in the world of this journal."""
+        self._script = script
+        self._journal = journal
+        self._unready = unready
+
+    @property
+    def name(self) -> EngineName:
+        """It stands where the local engine does."""
+        return EngineName.LOCAL
+
+    async def ready(self) -> Failure | None:
+        """As it was told."""
+        return self._unready
+
+    async def run(self, task: Task, token: Token | None) -> AsyncGenerator[Event, None]:
+        """Play from the start or from where a token says."""
+        start = 0 if token is None else self._read(token)
+        for number, act in enumerate(self._script[start:], start):
+            match act:
+                case Progress():
+                    yield act
+                case Pay():
+                    yield Checkpoint(token=self._token(number))
+                    self._pay(f"job {task.job}: {act.what}")
+                    yield Checkpoint(token=self._token(number + 1))
+                case Pause():
+                    yield Wait(token=self._token(number + 1), until=time.time() + act.seconds)
+                    return
+                case Deliver():
+                    made = task.folder / f"{secrets.token_hex(4)}.mp4"
+                    shutil.copyfile(act.file if task.how is How.ENCODE else task.source, made)
+                    yield Output(path=made, token=self._token(number), note="played from a script")
+                    return
+                case Fail():
+                    raise EngineError(act.failure)
+
+    def paid(self) -> list[str]:
+        """What the world has seen paid."""
+        return self._journal.read_text(encoding="utf-8").splitlines() if self._journal.exists() else []
+
+    def _pay(self, line: str) -> None:
+        # The world knows what it was paid for: asked first, it is never paid twice.
+        if line not in self.paid():
+            with self._journal.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+    def _token(self, number: int) -> Token:
+        return Token(f"{VERSION}:{number}")
+
+    def _read(self, token: Token) -> int:
+        version, _, number = token.partition(":")
+        if version != VERSION:
+            raise EngineError(Failure(kind=Kind.PROTOCOL, detail="The token is of another version."))
+        return int(number)
