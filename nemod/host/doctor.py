@@ -69,6 +69,8 @@ def _config(file: Path, config: Config | tuple[Problem, ...], home: Path) -> Ite
     else:
         yield Finding(what="config", found=str(file))
         for problem in inspect_folders(config, home=home):
+            if problem.key == "nemod.ffmpeg":
+                continue  # it is asked itself below
             yield Finding(what=f"config {problem.key}", found=problem.what, ok=False, todo=problem.hint)
 
 

@@ -6,6 +6,7 @@ Rules kept here:
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -45,7 +46,7 @@ def connect(file: Path, kind: type[C], *, wal: bool, patience_s: float) -> C:
         try:
             if fresh:
                 file.chmod(0o600)
-            _prepare(db, file, wal=wal)
+            _prepare(db, file, wal=wal, patience_s=patience_s)
         except BaseException:
             db.close()
             raise
@@ -54,15 +55,29 @@ def connect(file: Path, kind: type[C], *, wal: bool, patience_s: float) -> C:
     return db
 
 
-def _prepare(db: sqlite3.Connection, file: Path, *, wal: bool) -> None:
+def _prepare(db: sqlite3.Connection, file: Path, *, wal: bool, patience_s: float) -> None:
     if (version := _version(db)) > VERSION:
         raise LedgerError(_newer(file, version))
     db.row_factory = sqlite3.Row
-    db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+    _set_journal(db, "WAL" if wal else "DELETE", patience_s)
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
     if version < VERSION:
         _migrate(db)
+
+
+def _set_journal(db: sqlite3.Connection, mode: str, patience_s: float) -> None:
+    """Choose the journal; for this alone SQLite does not wait for a lock, so we do."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            db.execute(f"PRAGMA journal_mode = {mode}")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager

@@ -239,7 +239,16 @@ def _other_sound(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
 
 
 def _shift(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
-    """Whether sound and picture have been moved against each other: told by their ends, since a late start may be filled."""
-    leads = [m.video.end_s - m.main_audio.end_s for m in (source, output) if m.video is not None and m.main_audio is not None]
-    if len(leads) == 2 and not source.damaged and abs(leads[0] - leads[1]) > max(0.5, 0.01 * source.duration_s):
-        yield f"Sound and picture are {abs(leads[0] - leads[1]):.2f} s apart from where they were."
+    """Whether the sound has been moved against the picture as a whole.
+
+    Told by its end, since a late start may be filled with silence; a sound that ends early has become shorter as well.
+    """
+    ends = []
+    for media in (source, output):
+        if media.video is None or media.main_audio is None:
+            return
+        ends.append((media.video.end_s - media.main_audio.end_s, media.main_audio.end_s - media.main_audio.start_s))
+    (was_apart, was_s), (now_apart, now_s) = ends
+    moved = abs(was_apart - now_apart)
+    if not source.damaged and moved > max(0.5, 0.01 * source.duration_s) and abs(was_s - now_s) < moved / 2:
+        yield f"Sound and picture are {moved:.2f} s apart from where they were."

@@ -67,7 +67,7 @@ def test_reading_an_empty_machine_gives_json_and_leaves_it_empty(home: Home, com
         (["compress"], "FILE"),
         (["compress", "nope.mp4", "-p", "discord"], "nope.mp4: No such file"),
         (["compress", "clip.mp4"], "--preset discord-10mb"),
-        (["compress", "clip.mp4", "-p", "discrod"], 'did you mean "discord"?'),
+        (["compress", "clip.mp4", "-p", "discrod"], 'Did you mean "discord"?'),
         (["compress", "clip.mp4", "-p", "discord", "--limit", "8MB"], "not both"),
         (["compress", "clip.mp4", "--limit", "8 bananas"], "not a size"),
         (["compress", "clip.mp4", "--limit", "0"], "less than one byte"),

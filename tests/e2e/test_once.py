@@ -45,13 +45,13 @@ def test_once_ends_with_75_while_the_engine_is_held(own: Machine, needy: Path) -
 
 
 def test_once_tells_of_an_outbox_that_cannot_be(own: Machine, tiny: Path) -> None:
-    """A file lies in its place: 2 and words that name it, and nothing is touched."""
+    """A file lies in its place: 75, words that say so, and nothing is touched; when it is gone the job goes on."""
     inbox = own.folder("in", 'outbox = "~/out"')
     (own.home / "out").write_text("in the way")
     shutil.copy(tiny, inbox / "tiny.mp4")
-    refused = own.nemod("once")
-    assert refused.returncode == USAGE
-    assert str(own.home / "out") in refused.stderr
+    held = own.nemod("once")
+    assert held.returncode == WAITING
+    assert "folder.held" in held.stderr
     assert (inbox / "tiny.mp4").is_file()
     (own.home / "out").unlink()
     assert own.nemod("once").returncode == OK

@@ -99,7 +99,7 @@ class Work:
         if video.hdr and not self.tools.tone_maps:
             raise EngineError(no_tone_map(self.tools.ffmpeg))
         if failure := plan.possible(media, limit):
-            raise EngineError(failure)
+            raise EngineError(failure if preset.limit_bytes is not None else plan.small_already())
         sounds = await self._sound()
         pictures = plan.pictures(video, preset, fps=plan.choose_fps(video, preset))
         smallest: int | None = None
