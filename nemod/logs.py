@@ -138,6 +138,10 @@ def setup(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    # watchdog warns of its own bookkeeping, by Python's warnings at that; whether a watch is alive we ask ourselves.
+    logging.captureWarnings(capture=True)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     logging.getLogger(_ROOT).setLevel(level.upper())
 
 

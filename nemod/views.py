@@ -24,6 +24,8 @@ from nemod.text import safe
 #: States in which a job still has something before it, in the order in which people ask about them.
 OPEN = (JobState.RUNNING, JobState.PARKED, JobState.QUEUED)
 NOTHING = "-"
+#: A longer name is cut in the middle, where it is least missed; JSON has it whole.
+NAME_MOST = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,11 +246,11 @@ def folder_view(folder: Folder) -> FolderView:
 # -- tables -----------------------------------------------------------------------------------------------------------------
 
 
-def jobs_sheet(jobs: Sequence[JobView], *, home: Path) -> Sheet:
-    """Jobs, one a row."""
+def jobs_sheet(jobs: Sequence[JobView]) -> Sheet:
+    """Jobs, one a row; the file by its name alone, since its folder stands beside it."""
     return Sheet(
         columns=("ID", "FOLDER", "FILE", "STATE", "SIZE", "STAGE"),
-        rows=tuple((str(j.id), safe(j.folder), tilde(j.source, home), j.state, _sizes(j), doing(j)) for j in jobs),
+        rows=tuple((str(j.id), safe(j.folder), _short(safe(Path(j.source).name)), j.state, _sizes(j), doing(j)) for j in jobs),
     )
 
 
@@ -268,10 +270,22 @@ def holds_sheet(holds: Sequence[HoldView], *, now: float) -> Sheet:
     )
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_MOST else f"{name[: NAME_MOST // 2]}…{name[-NAME_MOST // 2 + 1 :]}"
+
+
 def _until(hold: HoldView, now: float) -> str:
     if hold.until is not None:
         return clock(hold.until, now=now)
     return "it is back" if hold.scope.startswith("folder:") else "you act"
+
+
+def places_sheet(folders: Sequence[FolderView], *, home: Path) -> Sheet:
+    """Where to drop and where to find, for a glance."""
+    return Sheet(
+        columns=("DROP VIDEOS INTO", "RESULTS APPEAR IN", "LIMIT"),
+        rows=tuple((tilde(f.inbox, home), tilde(f.outbox, home), limit_text(f.limit_bytes)) for f in folders),
+    )
 
 
 def folders_sheet(folders: Sequence[FolderView], *, home: Path) -> Sheet:

@@ -28,7 +28,8 @@ from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config, Folder
 from nemod.config.parse import parse
 from nemod.config.units import format_exact
-from nemod.daemon.locks import daemon_runs
+from nemod.daemon import locks
+from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.mailbox import Verb, apply
 from nemod.job import ENDED, JobId, JobState
 from nemod.ledger.ledger import Ledger
@@ -86,7 +87,7 @@ def show_all(
     if as_json:
         print_json([fields(view) for view in views])
     elif views:
-        print_sheet(jobs_sheet(views, home=where.home))
+        print_sheet(jobs_sheet(views))
     else:
         tell("There are no such jobs." if state is not None else "There are no jobs yet.")
 
@@ -185,21 +186,41 @@ def _ask(verb: Verb, ids: list[int], config: Path | None) -> None:
             raise _unknown(ids)
         if missing := [job for job in jobs if ledger.job(job) is None]:
             raise _unknown(missing)
-        done = [_ask_one(ledger, where, verb, job) for job in jobs]
+        try:
+            lock = Lock(where.state / locks.FILE, create=True)
+        except Busy:
+            done = [_ask_daemon(ledger, where, verb, job) for job in jobs]
+        else:
+            try:
+                ledger.recover()  # what a killed daemon held is nobody's now
+                done = [_do(ledger, where, verb, job) for job in jobs]
+            finally:
+                lock.release()
     if not all(done):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _ask_one(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> bool:
+def _ask_daemon(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> bool:
     job = ledger.job(number)
-    if job is not None and job.state in MEANT_FOR[verb] and daemon_runs(where.state):
-        ledger.request(verb, number, now=time.time())
-        until = time.monotonic() + ANSWER_S
-        while (now := ledger.job(number)) == job and time.monotonic() < until:
-            time.sleep(ASK_EVERY_S)
-        state = "gone" if now is None else now.state
-        say(f"Job {number} is {state}." if now != job else f"The daemon takes care of it; job {number} is still {state}.")
-        return True
+    if job is None or job.state not in MEANT_FOR[verb]:
+        return _do(ledger, where, verb, number)  # it cannot be done, and this says why
+    ledger.request(verb, number, now=time.time())
+    until = time.monotonic() + ANSWER_S
+    while (now := ledger.job(number)) == job and time.monotonic() < until:
+        time.sleep(ASK_EVERY_S)
+    state = "gone" if now is None else now.state
+    if now == job:
+        say(f"The daemon takes care of it; job {number} is still {state}.")
+    elif verb is Verb.FIRST:
+        say(f"Job {number} goes next.")
+    elif verb is Verb.RELEASE:
+        say(f"Job {number} goes on.")
+    else:
+        say(f"Job {number} is {state}.")
+    return True
+
+
+def _do(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> bool:
     answer = apply(ledger, verb, number, _folders(where), now=time.time())
     if answer.done:
         say(safe(answer.says))

@@ -44,12 +44,12 @@ from nemod.views import (
     StatusView,
     fields,
     folder_view,
-    folders_sheet,
     hold_view,
     holds_sheet,
     job_view,
     jobs_sheet,
     limit_text,
+    places_sheet,
     tilde,
 )
 
@@ -82,7 +82,7 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     telling = tuple(j for j in view.jobs if j.state != JobState.QUEUED or j.failure is not None)
     if telling:
         say()
-        print_sheet(jobs_sheet(telling, home=where.home))
+        print_sheet(jobs_sheet(telling))
     for job in telling:
         if job.state == JobState.PARKED and job.failure is not None and job.failure.hint:
             say(f"Job {job.id}: {safe(job.failure.hint)}")
@@ -91,19 +91,22 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         print_sheet(holds_sheet(view.holds, now=time.time()))
     say()
     if view.folders:
-        print_sheet(folders_sheet(view.folders, home=where.home))
+        print_sheet(places_sheet(view.folders, home=where.home))
     for problem in view.problems:
         say(problem)
 
 
 def _status(where: Places) -> StatusView:
     config = parse(where.config, home=where.home)
+    alive = daemon_runs(where.state)
+    # A daemon with a config of its own name does not need the usual one.
+    missed = alive and not where.named and not where.config.exists()
     known = StatusView(
-        running=daemon_runs(where.state),
+        running=alive,
         state_dir=str(where.state),
         counts={state.value: 0 for state in JobState},
         folders=tuple(map(folder_view, config.folders)) if isinstance(config, Config) else (),
-        problems=() if isinstance(config, Config) else tuple(map(str, config)),
+        problems=() if missed or isinstance(config, Config) else tuple(map(str, config)),
     )
     with existing_ledger(where.state) as ledger:
         if ledger is None:

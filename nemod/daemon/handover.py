@@ -19,6 +19,7 @@ from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, Move
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
+from nemod.media.verdict import How
 
 log = logs.get(__name__)
 
@@ -100,6 +101,9 @@ class Handover:
             await asyncio.to_thread(publish.clear_work, attempt.folder)
             await self.desk(Ledger.close_attempt, attempt.id, failure=None, now=now)
         await self.desk(Ledger.move, job.id, Move.FINISH, now=now)
+        made = attempt.note if attempt is not None else ""
+        if (job.delivered_bytes or 0) > job.fingerprint.size_bytes and job.route is not None and job.route.how is How.ENCODE:
+            made += "; larger than its source, which would not play everywhere"
         saved = 100 * (1 - (job.delivered_bytes or 0) / max(1, job.fingerprint.size_bytes))
         log.info(
             "job.delivered",
@@ -108,7 +112,7 @@ class Handover:
             file=job.relpath,
             output=None if job.target is None else str(job.target),
             engine=attempt.engine if attempt is not None else None,
-            made=attempt.note if attempt is not None else "",
+            made=made,
             input_bytes=job.fingerprint.size_bytes,
             output_bytes=job.delivered_bytes,
             limit_bytes=None if job.route is None else job.route.limit_bytes,

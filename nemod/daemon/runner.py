@@ -24,7 +24,7 @@ from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Outp
 from nemod.failure import Again, Cancel, Decision, Fail, Failure, Hold, Kind, NemodError, Next, Park, Scope, decide
 from nemod.job import Attempt, Job, JobId, JobState, Lane, Move, Route, Step, next_engine, next_step
 from nemod.ledger.desk import Desk
-from nemod.ledger.ledger import Ledger, engine_scope, folder_scope
+from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
 from nemod.media.verdict import Accept, How, Refuse
 
 log = logs.get(__name__)
@@ -94,6 +94,8 @@ class Runner:
                     await self.handover.fail(job, now=self.clock())
                 case _ as never:
                     assert_never(never)
+        except LedgerError:
+            raise  # without the ledger nothing can be decided of any job
         except NemodError as error:
             await self._failed(job, error.failure)
         except Exception:

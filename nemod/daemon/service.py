@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -32,7 +33,7 @@ from nemod.engines.base import Engine, EngineName
 from nemod.intake.mounts import file_system
 from nemod.job import JobId, JobState, Lane, Move
 from nemod.ledger.desk import Desk
-from nemod.ledger.ledger import Ledger
+from nemod.ledger.ledger import Ledger, LedgerError
 
 log = logs.get(__name__)
 
@@ -179,8 +180,9 @@ class Service:
             task.cancel()
         if running:
             await asyncio.wait([task for _, (task, _) in running], timeout=STOP_S)
-        for job, _ in running:
-            await desk(Ledger.move, job, Move.YIELD, now=time.time())
+        with suppress(LedgerError):  # the next start's recovery does the same
+            for job, _ in running:
+                await desk(Ledger.move, job, Move.YIELD, now=time.time())
         await inlets.close()
         await asyncio.to_thread(desk.close)
         log.info("daemon.stopped")
@@ -239,7 +241,10 @@ class Service:
         self._work.set()
         if (error := task.exception()) is not None:
             # Only the ledger itself can fail a runner: without it nothing more may be done.
-            log.critical("ledger.failed", job=job, exc_info=error)
+            if isinstance(error, LedgerError):
+                log.critical("ledger.failed", job=job, why=error.failure.detail, hint=error.failure.hint)
+            else:
+                log.critical("ledger.failed", job=job, exc_info=error)
             if not self._stop.done():
                 self._stop.set_result(Ending.BROKEN)
 

@@ -27,6 +27,8 @@ from nemod.ledger.ledger import LedgerError
 
 #: An outbox with less free space than this is worth a word, whatever its limit: the work lies there too.
 FREE_LEAST_BYTES = 200_000_000
+#: The ledger grows by some kilobytes a job.
+STATE_LEAST_BYTES = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,9 @@ def _state(state: Path) -> Iterator[Finding]:
     if mine and not private:
         todo = f"chmod 700 {state}"
     yield Finding(what="state", found=f"{state}, mode {mode:03o}, on {file_system(state).type}", ok=mine and private, todo=todo)
+    free = shutil.disk_usage(state).free
+    enough = free >= STATE_LEAST_BYTES
+    yield Finding(what="free space, state", found=format_size(free), ok=enough, todo="" if enough else "free some space there")
     yield _ledger(state)
 
 

@@ -82,14 +82,23 @@ def _set_journal(db: sqlite3.Connection, mode: str, patience_s: float) -> None:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; nobody else writes meanwhile."""
-    db.execute("BEGIN IMMEDIATE")
+    """All or nothing; nobody else writes meanwhile.
+
+    Raises:
+        LedgerError: the disk is full or fails, or somebody else locks the file for good. Nothing was changed.
+    """
     try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # a full disk may have rolled back already
+                db.execute("ROLLBACK")
+            raise
+    except sqlite3.OperationalError as error:
+        (_, _, name) = db.execute("PRAGMA database_list").fetchone()
+        raise LedgerError(_failure(Path(name), error)) from error
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -130,10 +139,16 @@ def _failure(file: Path, error: sqlite3.Error | OSError) -> Failure:
             detail=f"The ledger {file} is locked by another program.",
             hint="Close whatever has it open (a database browser, a backup) and try again.",
         )
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return Failure(
+            kind=Kind.NO_SPACE,
+            detail=f"The disk that holds the ledger {file} is full.",
+            hint="Free some space there and start again; nothing is lost.",
+        )
     if isinstance(error, sqlite3.OperationalError | OSError):
         return Failure(
             kind=Kind.NOT_WRITABLE,
-            detail=f"The ledger {file} cannot be opened: {error}.",
+            detail=f"The ledger {file} cannot be used: {error}.",
             hint="Check that its folder exists, is writable and has free space, or set NEMOD_STATE_DIR.",
         )
     return Failure(

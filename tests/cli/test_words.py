@@ -121,6 +121,50 @@ def test_every_fault_of_a_config_is_told_at_once(home: Home, nemod: Callable[...
     assert not home.state.exists()
 
 
+def test_faults_of_the_text_hide_none_of_the_disk(home: Home, nemod: Callable[..., Ran]) -> None:
+    """A misspelt key, an inbox on a disk that is away and a program that is not there are told together."""
+    home.configure(
+        '[nemod]\nsettel = "2s"\nffmpeg = "/no/such/ffmpeg"\n\n'
+        '[folders.clips]\ninbox = "/no/such/way/clips"\npreset = "discord"\n'
+        '[folders.mail]\ninbox = "~/not/there/mail"\npreset = "gmial"\n'
+    )
+    problems = nemod("config", "check", "--json").json()["problems"]
+    assert [(p["line"], p["key"]) for p in problems] == [
+        (2, "nemod.settel"),
+        (3, "nemod.ffmpeg"),
+        (6, "folders.clips.inbox"),
+        (9, "folders.mail.inbox"),
+        (10, "folders.mail.preset"),
+    ]
+    said = nemod("config", "check")
+    assert said.code == ExitCode.USAGE
+    for problem in problems:
+        assert f"{home.config}:{problem['line']}: {problem['key']}: {problem['what']}" in said.err
+        assert problem["hint"] in said.err
+
+
+def test_an_ffmpeg_that_is_not_there_is_named(home: Home, nemod: Callable[..., Ran]) -> None:
+    """All else is well, and the program is told with its line."""
+    (home.path / "clips").mkdir()
+    home.configure('[folders.clips]\ninbox = "~/clips"\npreset = "discord"\n\n[nemod]\nffmpeg = "/no/such/ffmpeg"\n')
+    ran = nemod("config", "check")
+    assert ran.code == ExitCode.USAGE
+    assert f"{home.config}:6: nemod.ffmpeg: /no/such/ffmpeg" in ran.err
+
+
+@pytest.mark.parametrize("inbox", ["~", "/", "~/."])
+def test_a_home_is_no_inbox(home: Home, nemod: Callable[..., Ran], inbox: str) -> None:
+    """It holds everything, and none of that was dropped to be compressed and put away."""
+    home.configure(f'[folders.clips]\ninbox = "{inbox}"\npreset = "discord"\n')
+    before = sorted(home.path.rglob("*"))
+    for command in (["config", "check"], ["run"], ["once"]):
+        ran = nemod(*command)
+        assert ran.code == ExitCode.USAGE
+        assert f"{home.config}:2: folders.clips.inbox: " in ran.err
+        assert "a folder of its own" in ran.err
+    assert sorted(home.path.rglob("*")) == before
+
+
 def test_what_a_pipe_gets_is_plain(home: Home) -> None:
     """No colours and no boxes where nobody looks, even under a locale that knows neither."""
     for command in ("presets", "limits", "status", "doctor"):

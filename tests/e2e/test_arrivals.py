@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nemod.failure import Kind
 from nemod.job import JobState
 from tests.support.clips import clip
 from tests.support.daemon import Machine, eventually, every, leftovers, machine
@@ -101,6 +102,23 @@ def test_a_copy_that_pauses_is_not_failed(daemon: Machine, late: Path) -> None:
     assert not daemon.count("job.failed", file="pausing.mp4")
 
 
+def test_a_copy_cut_short_behind_its_index_is_waited_for(daemon: Machine) -> None:
+    """The index comes first and promises more than is there: it would play, and is taken only once the rest has come."""
+    source = clip("stream-of-water.mp4").read_bytes()
+    arriving = daemon.home / "plain" / "short.mp4"
+    arriving.write_bytes(source[: len(source) * 9 // 10])
+    eventually(lambda: any(job.failure is not None for job in daemon.jobs("short.mp4")), daemon.told)
+    (job,) = daemon.wait_for(JobState.QUEUED, "short.mp4")
+    assert job.failure is not None
+    assert job.failure.kind is Kind.INCOMPLETE
+    assert not (daemon.home / "plain" / "done" / "short.mp4").exists()
+    with arriving.open("ab") as file:
+        file.write(source[len(source) * 9 // 10 :])
+    assert daemon.delivered("short.mp4").read_bytes() == source
+    assert daemon.states("short.mp4").count(JobState.DONE) == 1
+    assert not daemon.count("job.failed", file="short.mp4")
+
+
 @pytest.mark.parametrize(
     ("temporary", "name"),
     [("web.mp4.crdownload", "web.mp4"), (".synced.mp4.AbC123", "synced.mp4"), ("big.mp4.part", "big.mp4")],
@@ -156,6 +174,26 @@ def test_a_file_changed_under_its_name_is_a_new_job(daemon: Machine, tiny: Path,
     assert output.name == "changing (2).mp4"
     assert output.read_bytes() == quiet.read_bytes()
     assert (keep / "changing.mp4").read_bytes() == quiet.read_bytes()
+
+
+def test_a_file_rewritten_while_it_is_encoded_is_done_anew(own: Machine, lengthy: Path, needy: Path) -> None:
+    """What was read is no more: that job is cancelled, the file stays where it is, and its new content comes out once."""
+    inbox = own.folder("in", preset="roomy")
+    own.start()
+    source = Path(shutil.copy(lengthy, inbox / "rewritten.mkv"))
+    eventually(own.encoding, own.told)
+    inode = source.stat().st_ino
+    source.write_bytes(needy.read_bytes())
+    assert source.stat().st_ino == inode
+    output = own.delivered("rewritten.mkv")
+    assert output.name == "rewritten.mp4"
+    own.wait_for(JobState.CANCELLED, "rewritten.mkv")
+    eventually(lambda: not leftovers(inbox), own.told)
+    assert own.states("rewritten.mkv") == [JobState.CANCELLED, JobState.DONE]
+    assert [path.name for path in (inbox / "done").iterdir()] == ["rewritten.mp4"]
+    assert not list((inbox / "failed").iterdir())
+    assert (inbox / "originals" / "rewritten.mkv").read_bytes() == needy.read_bytes()
+    assert own.stop() == 0
 
 
 def test_sub_folders_stay_sub_folders(daemon: Machine, tiny: Path) -> None:

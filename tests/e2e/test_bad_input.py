@@ -14,6 +14,7 @@ from nemod.job import JobState
 from tests.e2e.conftest import slow
 from tests.support.clips import clip, run_ffmpeg
 from tests.support.daemon import Machine, eventually, every, leftovers, machine
+from tests.support.people import without_power
 
 ODD_NAMES = [
     "two\nlines.mp4",
@@ -126,15 +127,17 @@ def test_an_empty_file_is_waited_for(daemon: Machine, tiny: Path) -> None:
     assert daemon.delivered("filling.mp4").read_bytes() == tiny.read_bytes()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_file_that_may_not_be_read_fails_with_words(daemon: Machine, tiny: Path) -> None:
+def test_a_file_that_may_not_be_read_fails_with_words(own: Machine, tiny: Path) -> None:
     """The words say what to allow; the file itself is moved, since the folder is ours."""
-    secret = Path(shutil.copy(tiny, daemon.home / "secret.mp4"))
+    inbox = own.folder("in")
+    own.start(*without_power())
+    secret = Path(shutil.copy(tiny, own.home / "secret.mp4"))
     secret.chmod(0)
-    secret.rename(daemon.home / "in" / "secret.mp4")
-    kind, words = failed(daemon, "secret.mp4")
+    secret.rename(inbox / "secret.mp4")
+    kind, words = failed(own, "secret.mp4")
     assert kind is Kind.UNREADABLE
     assert "chmod" in words
+    assert own.stop() == 0
 
 
 def test_what_is_no_file_is_left_alone(daemon: Machine, tiny: Path) -> None:

@@ -1,5 +1,6 @@
 """Places that come and go: an inbox that is away cancels nothing, an outbox that is shut holds its folder until it is open."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,29 @@ def test_an_inbox_that_goes_away_and_comes_back_goes_on(daemon: Machine, lengthy
     shutil.copy(needy, inbox / "c.mkv")
     daemon.delivered("c.mkv")
     assert daemon.states(folder="in") == [JobState.DONE, JobState.DONE]
+
+
+def test_an_inbox_that_is_removed_and_made_again_is_watched_again(own: Machine, tiny: Path) -> None:
+    """No look comes by the clock for an hour: that it went is seen and told, and so is what is dropped into the new one."""
+    inbox = own.folder("in")
+    own.configure(own.config.read_text().replace('rescan = "5s"', 'rescan = "1h"'))
+    own.start()
+    shutil.copy(tiny, inbox / "before.mp4")
+    own.delivered("before.mp4")
+    shutil.rmtree(inbox)
+
+    def holds() -> list[str]:
+        return [hold["scope"] for hold in json.loads(own.nemod("status", "--json").stdout)["holds"]]
+
+    eventually(lambda: holds() == ["folder:in"], own.told)
+    inbox.mkdir()
+    shutil.copy(tiny, inbox / "after.mp4")
+    assert own.delivered("after.mp4").read_bytes() == tiny.read_bytes()
+    eventually(lambda: not holds(), own.told)
+    shutil.copy(tiny, inbox / "later.mp4")
+    own.delivered("later.mp4")
+    assert own.stop() == 0
+    assert not own.events("job.bug")
 
 
 def test_a_shut_outbox_holds_the_folder_until_it_is_released(daemon: Machine, needy: Path, tiny: Path) -> None:

@@ -137,3 +137,22 @@ def test_a_second_daemon_is_refused(own: Machine, tiny: Path) -> None:
     shutil.copy(tiny, inbox / "still.mp4")
     own.delivered("still.mp4")
     assert own.stop() == OK
+
+
+def test_a_job_that_a_kill_interrupted_can_be_cancelled_while_no_daemon_runs(own: Machine, lengthy: Path) -> None:
+    """Nobody holds it any more: it is cancelled at once, its file stays, and the next start does not take it."""
+    inbox = own.folder("in", preset="roomy")
+    own.start()
+    shutil.copy(lengthy, inbox / "long.mkv")
+    eventually(own.encoding, own.told)
+    own.kill()
+    for orphan in own.encoding():
+        own.end_orphan(orphan)
+    (job,) = own.jobs()
+    done = own.nemod("jobs", "cancel", str(job.id))
+    assert done.returncode == 0, done.stderr
+    assert "cancelled" in done.stdout
+    assert own.nemod("once").returncode == 0
+    assert own.states() == [JobState.CANCELLED]
+    assert (inbox / "long.mkv").is_file()
+    assert not leftovers(inbox)

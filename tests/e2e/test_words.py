@@ -59,3 +59,33 @@ def test_a_retry_that_fails_again_says_so_again(daemon: Machine) -> None:
     assert daemon.nemod("jobs", "retry", str(job.id)).returncode == 0
     eventually(lambda: daemon.count("job.failed", file="hopeless.mp4") == 2, daemon.told)
     assert sorted(path.name for path in (inbox / "failed").glob("hopeless*")) == ["hopeless.mp4", "hopeless.mp4.failed.txt"]
+
+
+def test_a_retry_of_a_file_that_came_back_makes_no_second_output(own: Machine, lengthy: Path, needy: Path) -> None:
+    """It was cancelled, taken away and dropped again: it is another job's now, and the answer says so."""
+    own.folder("busy", preset="roomy")
+    inbox = own.folder("in", preset="tight")
+    own.start()
+    shutil.copy(lengthy, own.home / "busy" / "ahead.mkv")
+    eventually(own.encoding, own.told)
+    shutil.copy(needy, inbox / "back.mkv")
+    eventually(lambda: any(job.route is not None for job in own.jobs("back.mkv")), own.told)
+    (first,) = own.jobs("back.mkv")
+    assert own.nemod("jobs", "cancel", str(first.id)).returncode == 0
+    own.wait_for(JobState.CANCELLED, "back.mkv")
+    (inbox / "back.mkv").rename(own.home / "away.mkv")
+    eventually(lambda: not own.jobs("back.mkv")[0].present, own.told)
+    (own.home / "away.mkv").rename(inbox / "back.mkv")
+    eventually(lambda: len(own.jobs("back.mkv")) == 2, own.told)
+    own.nemod("jobs", "retry", str(first.id))
+    eventually(lambda: own.count("request.answered", verb="retry"), own.told)
+    (answer,) = [line for line in own.events("request.answered") if line["verb"] == "retry"]
+    assert not answer["done"]
+    assert "another job" in answer["says"]
+    (ahead,) = own.jobs("ahead.mkv")
+    assert own.nemod("jobs", "cancel", str(ahead.id)).returncode == 0
+    own.delivered("back.mkv")
+    eventually(lambda: not leftovers(inbox), own.told)
+    assert own.states("back.mkv") == [JobState.CANCELLED, JobState.DONE]
+    assert [path.name for path in (inbox / "done").iterdir()] == ["back.mp4"]
+    assert own.stop() == 0

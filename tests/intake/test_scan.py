@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from nemod.intake.scan import InboxUnavailable, Odd, Oddity, Scan, identity, scan
-
-not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+from tests.support.people import ordinary
 
 
 def look(
@@ -134,30 +133,25 @@ def test_an_inbox_that_is_not_there_is_an_error(tmp_path: Path) -> None:
             identity(inbox)
 
 
-@not_as_root
-def test_a_closed_inbox_is_an_error_and_a_closed_sub_folder_a_blind_spot(tmp_path: Path) -> None:
+def test_a_closed_inbox_is_an_error_and_a_closed_sub_folder_a_blind_spot() -> None:
     """What may not be read hides its files; nobody may take that for their absence."""
-    write(tmp_path / "a.mp4")
-    write(tmp_path / "closed" / "b.mp4")
-    write(tmp_path / "listed" / "c.mp4")
-    (tmp_path / "closed").chmod(0)
-    (tmp_path / "listed").chmod(0o400)
-    try:
-        found = look(tmp_path, recursive=True)
-        assert names(found) == {"a.mp4"}
-        assert {
-            relpath for relpath in ("closed/b.mp4", "listed/c.mp4", "listed/d.mp4", "closed.mp4") if not found.sees(relpath)
-        } == {
-            "closed/b.mp4",
-            "listed/c.mp4",
-        }
-        tmp_path.chmod(0)
-        with pytest.raises(InboxUnavailable):
-            look(tmp_path)
-    finally:
-        tmp_path.chmod(0o700)
-        (tmp_path / "closed").chmod(0o700)
-        (tmp_path / "listed").chmod(0o700)
+    with ordinary() as own:
+        write(own / "a.mp4")
+        write(own / "closed" / "b.mp4")
+        write(own / "listed" / "c.mp4")
+        (own / "closed").chmod(0)
+        (own / "listed").chmod(0o400)
+        try:
+            found = look(own, recursive=True)
+            assert names(found) == {"a.mp4"}
+            hidden = {path for path in ("closed/b.mp4", "listed/c.mp4", "listed/d.mp4", "closed.mp4") if not found.sees(path)}
+            assert hidden == {"closed/b.mp4", "listed/c.mp4"}
+            own.chmod(0)
+            with pytest.raises(InboxUnavailable):
+                look(own)
+        finally:
+            for path in (own, own / "closed", own / "listed"):
+                path.chmod(0o700)
 
 
 def test_an_empty_inbox_on_another_device_has_lost_its_mount(tmp_path: Path) -> None:

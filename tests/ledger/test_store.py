@@ -131,3 +131,24 @@ def test_a_transaction_is_all_or_nothing(file: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             interrupted()
         assert ledger.requests() == ()
+
+
+def test_a_full_ledger_says_so_and_keeps_what_it_had(file: Path) -> None:
+    """SQLite's own page limit stands for the disk: words instead of a traceback, and the transaction never was."""
+    with closing(Ledger.open(file)) as ledger:
+        (pages,) = ledger.execute("PRAGMA page_count").fetchone()
+        ledger.execute(f"PRAGMA max_page_count = {pages}")
+        asked = 0
+
+        def ask_until_full() -> None:
+            nonlocal asked
+            while asked < 100_000:
+                ledger.request("cancel", None, now=1.0)
+                asked += 1
+
+        with pytest.raises(LedgerError) as caught:
+            ask_until_full()
+        assert caught.value.failure.kind is Kind.NO_SPACE
+        assert "full" in caught.value.failure.detail
+        ledger.execute("PRAGMA max_page_count = 1000000")
+        assert len(ledger.requests()) == asked > 0

@@ -11,6 +11,7 @@ from nemod.failure import Failure, Kind
 from nemod.media.info import MediaInfo, VideoStream
 from nemod.media.probe import ProbeError, probe
 from tests.support.clips import clip, make_clip, run_ffmpeg
+from tests.support.people import ordinary
 
 TIMEOUT_S = 60.0
 
@@ -285,13 +286,14 @@ async def test_a_file_that_is_gone(tmp_path: Path) -> None:
     assert (await refusal(tmp_path / "none.mp4")).kind is Kind.SOURCE_GONE
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_no_permission(tmp_path: Path) -> None:
+async def test_no_permission() -> None:
     """Without permission it says how to give it."""
-    path = tmp_path / "a.mp4"
-    path.write_bytes(clip("one_frame.mp4").read_bytes())
-    path.chmod(0)
-    failure = await refusal(path)
+    data = clip("one_frame.mp4").read_bytes()
+    with ordinary() as own:
+        path = own / "a.mp4"
+        path.write_bytes(data)
+        path.chmod(0)
+        failure = await refusal(path)
     assert failure.kind is Kind.UNREADABLE
     assert "chmod" in failure.hint
 

@@ -93,12 +93,12 @@ class Machine:
             check=False,
         )
 
-    def start(self) -> None:
-        """Start the daemon and wait until it watches."""
+    def start(self, *via: str) -> None:
+        """Start the daemon, behind a command that runs it if there is one, and wait until it watches."""
         mark = '"daemon.started"'
         before = self.told().count(mark)
         with (self.home / "log").open("ab") as log, (self.home / "said").open("ab") as out:
-            argv = [sys.executable, "-m", "nemod", "run"]
+            argv = [*via, sys.executable, "-m", "nemod", "run"]
             process = self.process = subprocess.Popen(argv, env=self.env(), cwd=self.home, stdout=out, stderr=log)
         eventually(lambda: process.poll() is not None or self.told().count(mark) > before, self.told)
         assert process.poll() is None, self.told()
@@ -165,12 +165,14 @@ class Machine:
 
     def wait_for(self, state: JobState, relpath: str, *, folder: str | None = None, times: int = 1) -> list[Job]:
         """Wait until so many jobs of a file are in a state; those."""
+        found: list[Job] = []
 
-        def there() -> list[Job]:
-            return [job for job in self.jobs(relpath, folder=folder) if job.state is state]
+        def there() -> bool:
+            found[:] = [job for job in self.jobs(relpath, folder=folder) if job.state is state]
+            return len(found) >= times
 
-        eventually(lambda: len(there()) >= times, self.told)
-        return there()
+        eventually(there, self.told)
+        return found
 
     def delivered(self, relpath: str, *, folder: str | None = None, times: int = 1) -> Path:
         """Wait until a file is delivered; where its newest output lies."""

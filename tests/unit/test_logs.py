@@ -65,7 +65,8 @@ def test_the_level_holds_for_us_and_warning_for_libraries(stream: io.StringIO) -
     logs.setup("json", "debug", stream)
     logs.get("nemod.intake").debug("intake.watching")
     logging.getLogger("apscheduler.scheduler").info("Adding job")
-    logging.getLogger("watchdog").warning("overflow of %s", "queue")
+    logging.getLogger("watchdog").warning("its own bookkeeping")
+    logging.getLogger("httpx").warning("overflow of %s", "queue")
     assert [line["event"] for line in lines(stream)] == ["intake.watching", "overflow of queue"]
     logs.setup("json", "error", stream)
     logs.get("nemod.intake").warning("intake.watching")

@@ -1,5 +1,6 @@
 """How a size is hit: properties over all clips that there could be, and decisions on clips that were measured."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -105,6 +106,13 @@ def test_the_first_picture_is_the_largest_that_is_allowed() -> None:
     assert plan.pictures(VIDEO, odd, fps=None)[0] == Picture(width=1280, height=720)
     dvd = replace(VIDEO, width=720, height=576, pixel_aspect=16 / 15)
     assert plan.pictures(dvd, FREE, fps=None)[0] == Picture(width=768, height=576)
+
+
+def test_a_rate_that_is_hardly_answered_is_changed_more() -> None:
+    """Five frames: a tenth less rate made a hundredth less file, so the next step is larger than in proportion."""
+    first = plan.corrected(40_000, got_bytes=143_000, payload_bytes=142_000, aim_bytes=138_000)
+    second = plan.corrected(first, got_bytes=142_000, payload_bytes=141_000, aim_bytes=138_000, before=(40_000, 142_000))
+    assert second < first * (137_000 / 141_000) < first < 40_000
 
 
 @given(
@@ -294,3 +302,35 @@ def test_bytes_beyond_use_are_not_spent() -> None:
     assert plan.useful_bytes(MEDIA, half) < h264
     tiny = replace(MEDIA, video=replace(VIDEO, size_bytes=10))
     assert plan.useful_bytes(tiny, same) == plan.USEFUL_AT_LEAST
+
+
+@pytest.mark.parametrize("fps", [24.0, 30.0, 59.94, 60.0, 120.0])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (3840, 2160),
+        (4096, 2304),
+        (5120, 2880),
+        (2880, 5120),
+        (7680, 4320),
+        (8192, 8192),
+        (7680, 1080),
+        (12_000, 500),
+        (480, 9000),
+    ],
+)
+def test_no_picture_is_too_large_for_players(size: tuple[int, int], fps: float) -> None:
+    """Level 5.2 of H.264 (ITU-T H.264, table A-1): macroblocks in a frame, in a second, and along a side."""
+    video = replace(VIDEO, width=size[0], height=size[1], pixel_aspect=1.0, rotation_deg=0, fps=fps, nominal_fps=fps)
+    chosen = plan.choose_fps(video, FREE)
+    for picture in plan.pictures(video, FREE, fps=chosen):
+        wide, high = math.ceil(picture.width / 16), math.ceil(picture.height / 16)
+        assert wide * high <= 36_864
+        assert wide * high * (chosen or fps) <= 2_073_600
+        assert max(wide, high) <= math.isqrt(8 * 36_864)
+
+
+def test_a_picture_that_players_take_keeps_its_size() -> None:
+    """4K at 60 frames a second is the largest that people have, and needs no shrinking."""
+    video = replace(VIDEO, width=3840, height=2160, pixel_aspect=1.0, rotation_deg=0, fps=60.0, nominal_fps=60.0)
+    assert plan.pictures(video, FREE, fps=None)[0] == Picture(width=3840, height=2160)

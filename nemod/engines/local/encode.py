@@ -170,6 +170,7 @@ class Work:
         limit, size = self.task.limit_bytes, f"{picture.width}x{picture.height}"
         best = 0
         smallest: int | None = None
+        before: tuple[int, int] | None = None
         for number in range(TRIES):
             span = Span(stage=f"pass 2, {size}" + (f", try {number + 1}" if number else ""), start=start, end=0.97)
             landed = await self._land(picture, Rate(passing=2, bitrate_bps=rate), sounds, span, better_than=best)
@@ -179,7 +180,9 @@ class Work:
             if best and (stop_early or best >= FULL_ENOUGH * limit or number > 0):
                 break
             aim = int(limit * (AIM - STEP_DOWN * number))
-            rate = plan.corrected(rate, got_bytes=landed.size_bytes, payload_bytes=landed.payload_bytes, aim_bytes=aim)
+            payload = landed.payload_bytes
+            after = plan.corrected(rate, got_bytes=landed.size_bytes, payload_bytes=payload, aim_bytes=aim, before=before)
+            before, rate = (rate, payload), after
         if best:
             return Output(path=self._out, note=f"{size}, two passes at {rate / 1000:,.0f} kbit/s")
         return Missed(smaller=below, smallest_bytes=smallest)

@@ -117,9 +117,10 @@ def pictures(video: VideoStream, preset: Preset, *, fps: float | None) -> tuple[
 
 
 def _tallest(wide: float, high: float, fps: float) -> int:
-    """The longest shorter side that H.264 level 5.2 allows (ITU-T H.264, table A-1: macroblocks, and those a second)."""
+    """The longest shorter side that H.264 level 5.2 allows (ITU-T H.264, A.3.1: macroblocks, a second's, a side's)."""
     blocks = min(36_864, 2_073_600 / max(1.0, min(fps, 60.0)))
-    return int(16 * math.sqrt(blocks / (wide * high)) * 0.99)
+    along = math.isqrt(8 * 36_864)
+    return int(16 * min(math.sqrt(blocks / (wide * high)), along / max(wide, high)) * 0.99)
 
 
 def _even(pixels: float, most: int) -> int:
@@ -230,7 +231,16 @@ def needed_crf(predicted_bytes: int, budget: int, measured: Picture, picture: Pi
     return GOOD_CRF + STEPS_PER_HALF * math.log2(max(1.0, predicted_bytes * shrink) / max(1, budget))
 
 
-def corrected(rate_bps: int, *, got_bytes: int, payload_bytes: int, aim_bytes: int) -> int:
-    """The rate to ask for after a pass 2 that made a file of `got_bytes`, of them `payload_bytes` of picture."""
-    fixed = got_bytes - payload_bytes
-    return max(1000, int(rate_bps * max(1, aim_bytes - fixed) / max(1, payload_bytes)))
+def corrected(
+    rate_bps: int, *, got_bytes: int, payload_bytes: int, aim_bytes: int, before: tuple[int, int] | None = None
+) -> int:
+    """The rate to ask for after a pass 2 that made a file of `got_bytes`, of them `payload_bytes` of picture.
+
+    `before` is the rate and the payload of the pass before. Clips of few frames answer to a rate less than in proportion; two
+    passes tell how much less.
+    """
+    wanted = max(1, aim_bytes - (got_bytes - payload_bytes)) / max(1, payload_bytes)
+    if before is None or before[0] == rate_bps or before[1] in (0, payload_bytes) or payload_bytes <= 0:
+        return max(1000, int(rate_bps * wanted))
+    answer = math.log(payload_bytes / before[1]) / math.log(rate_bps / before[0])
+    return max(1000, int(rate_bps * max(0.2, min(5.0, wanted ** (1 / min(1.0, max(0.1, answer)))))))

@@ -1,7 +1,7 @@
 """The folders of a configuration on the disk."""
 
-import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,25 +9,24 @@ import pytest
 from nemod.config.model import Config
 from nemod.config.parse import parse
 from nemod.config.prepare import inspect, prepare
+from tests.support.people import ordinary
 
 ReadConfig = Callable[[str], Config]
-
-#: The superuser may read and write everything, so permissions say nothing to him.
-not_root = pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may do everything")
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> ReadConfig:
     """A configuration with one folder, given as its keys."""
+    return partial(read_config, tmp_path)
 
-    def read(keys: str) -> Config:
-        (tmp_path / "home").mkdir(exist_ok=True)
-        (tmp_path / "config.toml").write_text(f'\n[folders.a]\npreset = "gmail"\n{keys}\n')
-        result = parse(tmp_path / "config.toml", home=tmp_path / "home")
-        assert isinstance(result, Config), result
-        return result
 
-    return read
+def read_config(root: Path, keys: str) -> Config:
+    """A configuration in a folder, beside a home."""
+    (root / "home").mkdir(exist_ok=True)
+    (root / "config.toml").write_text(f'\n[folders.a]\npreset = "gmail"\n{keys}\n')
+    result = parse(root / "config.toml", home=root / "home")
+    assert isinstance(result, Config), result
+    return result
 
 
 def test_an_empty_home_gets_all_folders(config: ReadConfig, tmp_path: Path) -> None:
@@ -102,14 +101,13 @@ def test_a_place_that_was_not_written_is_blamed_on_its_folder(config: ReadConfig
     assert [(p.line, p.key) for p in prepare(config('inbox = "in"'), home=tmp_path)] == [(2, "folders.a.outbox")]
 
 
-@not_root
 @pytest.mark.parametrize(("mode", "said"), [(0o300, "cannot be read"), (0o500, "cannot be written to")])
-def test_an_inbox_without_permission_is_told(config: ReadConfig, tmp_path: Path, mode: int, said: str) -> None:
+def test_an_inbox_without_permission_is_told(mode: int, said: str) -> None:
     """An inbox must be readable, and writable when originals leave it."""
-    inbox = tmp_path / "in"
-    read = config('inbox = "in"')
-    assert prepare(read, home=tmp_path) == ()
-    inbox.chmod(mode)
-    problems = inspect(read, home=tmp_path)
-    inbox.chmod(0o700)
+    with ordinary() as own:
+        read = read_config(own, 'inbox = "in"')
+        assert prepare(read, home=own / "home") == ()
+        (own / "in").chmod(mode)
+        problems = inspect(read, home=own / "home")
+        (own / "in").chmod(0o700)
     assert [said in p.what for p in problems] == [True]
