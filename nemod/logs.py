@@ -17,6 +17,7 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `config.kept`        | it has problems now; the old one stays in force                      |
 | `config.later`       | a changed setting that counts from the next start on                 |
 | `request.answered`   | what a person asked for, and what came of it                         |
+| `intake.watching`    | how an inbox is watched, and why so                                  |
 | `intake.left_alone`  | something in an inbox that is no video of its own                    |
 | `job.added`          | a file came to rest in an inbox                                      |
 | `job.examined`       | what it needs: to be passed, re-wrapped or encoded                   |
@@ -34,7 +35,6 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `folder.away`        | an inbox cannot be read; its jobs wait                               |
 | `folder.back`        | it can be read again                                                 |
 | `delivery.swept`     | work folders that nobody owned were removed                          |
-| `delivery.leftover`  | a work folder could not be removed yet                               |
 """
 
 import logging

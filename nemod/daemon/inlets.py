@@ -6,6 +6,7 @@ Rules kept here:
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -175,8 +176,8 @@ class Inlets:
         watching = await asyncio.to_thread(
             self._watcher.watch, name, folder.inbox, recursive=folder.recursive, remote=remote, exclude=exclude
         )
-        tell = log.warning if watching.note else log.info
-        tell("intake.watching", folder=name, inbox=str(folder.inbox), method=watching.method, note=watching.note)
+        level = logging.WARNING if watching.note else logging.INFO
+        log.log(level, "intake.watching", folder=name, inbox=str(folder.inbox), method=watching.method, note=watching.note)
 
     async def _gone_away(self, name: str, inlet: _Inlet, error: InboxUnavailable) -> None:
         inlet.moving = False

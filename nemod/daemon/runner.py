@@ -19,7 +19,7 @@ from nemod import logs
 from nemod.daemon.board import Board
 from nemod.daemon.examine import Examiner
 from nemod.daemon.handover import Handover
-from nemod.delivery.publish import PublishError, clear_work, prepare_outbox, work_folder
+from nemod.delivery.publish import clear_work, prepare_outbox, work_folder
 from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Output, Progress, Task, Wait
 from nemod.failure import Again, Cancel, Decision, Fail, Failure, Hold, Kind, NemodError, Next, Park, Scope, decide
 from nemod.job import Attempt, Job, JobId, JobState, Lane, Move, Route, Step, next_engine, next_step
@@ -284,10 +284,7 @@ class Runner:
     async def _close(self, job: Job, failure: Failure | None) -> None:
         if (attempt := job.attempt) is not None:
             await self.desk(Ledger.close_attempt, attempt.id, failure=failure, now=self.clock())
-            try:
-                await asyncio.to_thread(clear_work, attempt.folder)
-            except PublishError as error:
-                log.warning("delivery.leftover", folder=str(attempt.folder), why=str(error))  # the next start sweeps it
+            await self._tidy(job)
 
 
 async def _to_its_end(step: Coroutine[Any, Any, None]) -> None:

@@ -33,7 +33,7 @@ from nemod.engines.base import Engine, EngineName
 from nemod.intake.mounts import file_system
 from nemod.job import JobId, JobState, Lane, Move
 from nemod.ledger.desk import Desk
-from nemod.ledger.ledger import Ledger, LedgerError
+from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
 
 log = logs.get(__name__)
 
@@ -94,7 +94,6 @@ class Service:
         self._reread = reread
         self._once = once
         self._running: dict[JobId, tuple[asyncio.Task[None], Lane]] = {}
-        self._cancelling: set[JobId] = set()
         self._failed = 0
         self._work = asyncio.Event()
         self._mail = asyncio.Event()
@@ -153,10 +152,10 @@ class Service:
         for name, engine in self._engines.items():
             failure = await engine.ready()
             if failure is None:
-                await desk(Ledger.unhold, f"engine:{name}")
+                await desk(Ledger.unhold, engine_scope(name))
             else:
                 log.error("engine.held", engine=name, why=failure.detail, hint=failure.hint)
-                await desk(Ledger.hold, f"engine:{name}", until=time.time() + 60, failure=failure)
+                await desk(Ledger.hold, engine_scope(name), until=time.time() + 60, failure=failure)
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -195,7 +194,7 @@ class Service:
             asyncio.create_task(inlets.turn(), name="intake"),
             asyncio.create_task(inlets.guard(), name="guard"),
             asyncio.create_task(self._work_loop(desk, inlets, runner), name="work"),
-            asyncio.create_task(self._mail_loop(desk, inlets, runner), name="mail"),
+            asyncio.create_task(self._mail_loop(desk, runner), name="mail"),
             asyncio.create_task(self._reload_loop(inlets), name="reload"),
         ]
         try:
@@ -254,8 +253,8 @@ class Service:
         holds = {h.scope for h in await desk(Ledger.holds)}
         soon = time.time() + ONCE_WAITS_S
         for job in await desk(Ledger.jobs, states=[JobState.QUEUED]):
-            lane = EngineName.LOCAL if job.route is None else job.route.engines[0]
-            if job.due <= soon and not {f"folder:{job.folder.name}", f"engine:{lane}"} & holds:
+            engine = EngineName.LOCAL if job.route is None else job.route.engines[0]
+            if job.due <= soon and not {folder_scope(job.folder.name), engine_scope(engine)} & holds:
                 return False
         failed = await desk(Ledger.jobs, states=[JobState.FAILED])
         self._failed = sum(1 for job in failed if job.finished is not None and job.finished >= inlets.began)
@@ -263,7 +262,7 @@ class Service:
 
     # -- words from people ------------------------------------------------------------------------------------------------
 
-    async def _mail_loop(self, desk: Desk, inlets: Inlets, runner: Runner) -> None:
+    async def _mail_loop(self, desk: Desk, runner: Runner) -> None:
         version = -1
         while True:
             await self._mail.wait()
@@ -282,7 +281,6 @@ class Service:
                 if answer.running is not None:
                     await self._cancel(answer.running, runner)
             self._work.set()
-            inlets.poke_all()
 
     async def _cancel(self, job: JobId, runner: Runner) -> None:
         held = self._running.get(job)

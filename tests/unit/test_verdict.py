@@ -7,60 +7,15 @@ from typing import Any
 import pytest
 
 from nemod.config.model import Preset
-from nemod.media.info import AudioStream, MediaInfo, VideoStream
+from nemod.media.info import MediaInfo
 from nemod.media.verdict import Accept, How, Reason, Refuse, Verdict, check, how, inline_faults, judge
+from tests.ledger import values
 
 LIMIT = 10_000_000
 PRESET = Preset(name="test", limit_bytes=LIMIT, max_height=720, max_fps=60)
-VIDEO = VideoStream(
-    index=0,
-    codec="h264",
-    profile="High",
-    level=31,
-    width=1280,
-    height=720,
-    pixel_format="yuv420p",
-    bit_depth=8,
-    pixel_aspect=1.0,
-    rotation_deg=0,
-    frames=1800,
-    size_bytes=8_000_000,
-    start_s=0.0,
-    end_s=60.0,
-    fps=30.0,
-    nominal_fps=30.0,
-    variable=False,
-    longest_step_s=1 / 30,
-    color_range="tv",
-    matrix="bt709",
-    transfer="bt709",
-    primaries="bt709",
-    interlaced=False,
-)
-AUDIO = AudioStream(
-    index=1,
-    codec="aac",
-    profile="LC",
-    channels=2,
-    sample_rate_hz=48000,
-    bitrate_bps=128_000,
-    size_bytes=960_000,
-    start_s=0.0,
-    end_s=60.0,
-    language=None,
-    title=None,
-    default=True,
-)
-GOOD = MediaInfo(
-    container="mov,mp4,m4a,3gp,3g2,mj2",
-    size_bytes=9_000_000,
-    duration_s=60.0,
-    header_duration_s=60.0,
-    video=VIDEO,
-    audio=(AUDIO,),
-    mp4=True,
-    faststart=True,
-)
+VIDEO = replace(values.VIDEO, level=31, width=1280, height=720, frames=1800, size_bytes=8_000_000, end_s=60.0)
+AUDIO = replace(values.AUDIO, size_bytes=960_000, end_s=60.0, language=None)
+GOOD = replace(values.MEDIA, size_bytes=9_000_000, duration_s=60.0, header_duration_s=60.0, video=VIDEO, audio=(AUDIO,))
 
 
 def seen(**changes: Any) -> MediaInfo:
