@@ -26,6 +26,20 @@ class After(StrEnum):
     DELETE = "delete"
 
 
+class SessionScope(StrEnum):
+    """Which jobs share a cloud session: none, or all of a folder, one after the other."""
+
+    JOB = "job"
+    FOLDER = "folder"
+
+
+class Finish(StrEnum):
+    """Who makes a file that the cloud could not make small enough."""
+
+    LOCAL = "local"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """What an output must be. `limit_bytes` None means: smaller than its source."""
@@ -38,7 +52,9 @@ class Preset:
     audio_bitrate_bps: int | None = None  # None: chosen from the budget
     keep_location: bool = False
     message: str | None = None  # the instruction for the cloud agent
-    skill: str | None = None
+    skill: str | None = None  # the name under which the cloud is asked; None: nemod's own
+    skill_version: str = "1.0.0"  # the published documents carry none
+    skill_platform: str = "unknown"  # clawhub | cursor | unknown, from the place where the skill is installed
     summary: str = ""
     note: str = ""
 
@@ -58,6 +74,7 @@ class Folder:
     recursive: bool = False
     ignore: tuple[str, ...] = ()
     output_name: str | None = None  # without its extension; None: the source's
+    session: SessionScope = SessionScope.JOB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +90,34 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nemo:
+    """The `[nemo]` table: the NemoVideo cloud. Seconds are seconds, credits the cloud's own units."""
+
+    api_url: str = "https://mega-api-prod.nemovideo.ai"  # without a slash at the end
+    web_url: str = "https://nemovideo.com"
+    language: str = "en"
+    slots: int = 4  # jobs that are uploaded or edited at the same time
+    poll_interval_s: float = 30.0
+    edit_timeout_s: float = 900.0  # hard, for one message
+    heartbeat_timeout_s: float = 600.0  # nothing but heartbeats for so long: the message has timed out
+    render_timeout_s: float = 1800.0  # a render that is not ready by then is given up, its id kept
+    recheck_first_s: float = 30.0  # after a lost stream: the first look at the session's state,
+    recheck_every_s: float = 60.0  # and the pause before each of the further looks,
+    recheck_times: int = 5  # of which there are so many
+    upload_limit_bytes: int = 500_000_000  # a larger source is shrunk here first
+    follow_ups: int = 1  # messages after an output that did not keep its promise
+    finish: Finish = Finish.LOCAL
+    reply: str = "Use your best judgement and go on without asking; nobody is here to answer."  # "": a question parks the job
+    patience_s: float = 1800.0  # how long a job that has paid waits for a cloud that is away, before it goes local
+    max_credits_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything a person may decide, checked."""
 
     file: Path
     settings: Settings = field(default_factory=Settings)
+    nemo: Nemo = field(default_factory=Nemo)
     folders: tuple[Folder, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=dict)  # built in and own, by name and short name

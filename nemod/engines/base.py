@@ -45,13 +45,23 @@ class Task:
     limit_bytes: int
     folder: Path
     refusals: tuple[Refuse, ...] = ()
+    instruction: str | None = None  # a person's own words for this file, in place of the preset's message
+    continues: Token | None = None  # of another job, whose session this one goes on in; used when it has no token of its own
+    asked: bool = False  # `nemod ask`: the session holds the video already; no instruction means: only render it again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Committed to the ledger before the engine takes its next breath."""
+    """Committed to the ledger before the engine takes its next breath.
+
+    `expects` announces that the next breath may spend so many credits: whoever writes the token down may end the run instead,
+    and nothing was spent. `cost` is what the effect announced last has cost, once that is known; `left` the balance then.
+    """
 
     token: Token
+    expects: float | None = None
+    cost: float | None = None
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +76,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Nothing to do until then (epoch seconds); the slot is freed and the job resumes from the token."""
+    """Nothing to do until then (epoch seconds); the slot is freed and the job resumes from the token.
+
+    `polling` says that what follows is light (asking for a state, fetching a result) and needs none of the engine's slots.
+    """
 
     token: Token
     until: float
+    polling: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +110,17 @@ class Engine(Protocol):
         """Which one it is."""
         ...
 
+    @property
+    def careful(self) -> bool:
+        """Whether only one job may be under way there: an account that has not proved yet that it may render."""
+        ...
+
     async def ready(self) -> Failure | None:
         """What keeps it from working now: no binary, no token, no credits; None when it can."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; the engine can be used again."""
         ...
 
     def run(self, task: Task, token: Token | None) -> AsyncGenerator[Event, None]:

@@ -62,6 +62,14 @@ class FakeEngine:
         """It stands where the local engine does."""
         return EngineName.LOCAL
 
+    @property
+    def careful(self) -> bool:
+        """It pays nothing but lines in a journal."""
+        return False
+
+    async def close(self) -> None:
+        """It keeps nothing open."""
+
     async def ready(self) -> Failure | None:
         """As it was told."""
         return self._unready

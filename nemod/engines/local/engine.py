@@ -32,6 +32,14 @@ class LocalEngine:
         """Which engine it is."""
         return EngineName.LOCAL
 
+    @property
+    def careful(self) -> bool:
+        """Never: it costs nothing."""
+        return False
+
+    async def close(self) -> None:
+        """It keeps nothing open."""
+
     async def ready(self) -> Failure | None:
         """TOOL_MISSING when there is no ffmpeg that can do the work."""
         if self._tools is None:
