@@ -24,9 +24,10 @@ from rich.text import Text
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import builtin_presets
 from nemod.config.model import Config, Preset
-from nemod.config.parse import check, parse
+from nemod.config.parse import check, parse, understand
 from nemod.config.places import config_file, state_dir
-from nemod.config.problem import did_you_mean
+from nemod.config.problem import Problem, did_you_mean
+from nemod.config.sources import Source
 from nemod.daemon.board import read_board
 from nemod.daemon.locks import daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
@@ -46,12 +47,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where things lie; `named` says that a person named the config, which then must be there."""
+    """Where things lie; `named` says that a person named the config, which then must be there; `env` is the environment."""
 
     config: Path
     named: bool
     state: Path
     home: Path
+    env: Mapping[str, str]
+
+    def read(self) -> Config | tuple[Problem, ...]:
+        """The config, or every problem with it."""
+        return parse(self.config, home=self.home, env=self.env)
 
     def load(self) -> Config:
         """The config.
@@ -59,11 +65,11 @@ class Places:
         Raises:
             Stop: it is missing or faulty; every problem is a line.
         """
-        config = parse(self.config, home=self.home)
+        config = self.read()
         if isinstance(config, Config):
             return config
         # Whoever has to mend it should see at once what is wrong with the folders, too.
-        problems = check(self.config, home=self.home)
+        problems = check(self.config, home=self.home, env=self.env)
         raise Stop(ExitCode.USAGE, *map(str, config if isinstance(problems, Config) else problems), hint=self.how_to_init())
 
     def load_if_any(self) -> Config | None:
@@ -72,11 +78,25 @@ class Places:
             return self.load()
         if not self.config.exists():
             return None
-        config = parse(self.config, home=self.home)
+        config = self.read()
         if isinstance(config, Config):
             return config
         tell(f"The config {self.config} has problems and is left out; see: nemod config check")
         return None
+
+    def load_or_default(self) -> Config:
+        """The config; where there is none, and none was named, what holds without one.
+
+        Raises:
+            Stop: it is faulty, or the environment is.
+        """
+        if self.named or self.config.exists():
+            return self.load()
+        nothing = Source(file=self.config, text="", values={})
+        config = understand(self.config, (nothing,), home=self.home, env=self.env)
+        if isinstance(config, Config):
+            return config
+        raise Stop(ExitCode.USAGE, *map(str, config))
 
     def how_to_init(self) -> str:
         """How to write a config in a place of one's own that has none; for the usual place the problem itself says it."""
@@ -87,7 +107,8 @@ def places(flag: Path | None) -> Places:
     """Where things lie, from the command line, the environment and the platform."""
     home = Path.home()
     named = flag is not None or bool(os.environ.get("NEMOD_CONFIG"))
-    return Places(config=config_file(flag, os.environ, home), named=named, state=state_dir(os.environ), home=home)
+    env = os.environ
+    return Places(config=config_file(flag, env, home), named=named, state=state_dir(env), home=home, env=env)
 
 
 def presets_of(config: Config | None) -> Mapping[str, Preset]:
@@ -110,7 +131,7 @@ def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset:
 def complete_preset(incomplete: str) -> list[tuple[str, str]]:
     """Preset names for a shell's completion; a faulty config only hides its own."""
     where = places(None)
-    config = parse(where.config, home=where.home) if where.config.exists() else None
+    config = where.read() if where.config.exists() else None
     presets = presets_of(config if isinstance(config, Config) else None)
     return [(name, preset.summary) for name, preset in presets.items() if name.startswith(incomplete)]
 
@@ -133,6 +154,14 @@ def existing_ledger(state: Path) -> Iterator[Ledger | None]:
         yield ledger
     finally:
         ledger.close()
+
+
+def tell_daemon(state: Path, verb: str) -> None:
+    """Leave a word that is about no job, if there is a daemon to read it."""
+    if daemon_runs(state):
+        with existing_ledger(state) as ledger:
+            if ledger is not None:
+                ledger.request(verb, None, now=time.time())
 
 
 def scene(state: Path, ledger: Ledger) -> Scene:

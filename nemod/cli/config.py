@@ -1,6 +1,7 @@
 """`nemod init`, `nemod config check` and `nemod config show`."""
 
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import typer
 from nemod.cli.common import ConfigOption, JsonOption, complain, places, print_json, say
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import builtin_presets
-from nemod.config.model import Config, Folder, Preset
+from nemod.config.model import Config, Folder, Nemo, Preset
 from nemod.config.parse import check as check_all
 from nemod.config.prepare import prepare
 from nemod.config.units import format_limit
@@ -54,7 +55,7 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     Exit code 2: there is one.
     """
     where = places(config)
-    found = check_all(where.config, home=where.home)
+    found = check_all(where.config, home=where.home, env=where.env)
     problems = () if isinstance(found, Config) else found
     if as_json:
         print_json(
@@ -92,15 +93,38 @@ def effective(config: Config) -> dict[str, dict[str, Any]]:
     own = (preset for name, preset in config.presets.items() if name not in builtin_presets())
     return {
         "nemod": {
-            "settle": f"{settings.settle_s:g}s",
-            "rescan": f"{settings.rescan_s:g}s",
+            "settle": _seconds(settings.settle_s),
+            "rescan": _seconds(settings.rescan_s),
             "workers": settings.workers,
             "log_format": settings.log_format,
             "log_level": settings.log_level,
             "ffmpeg": _text(settings.ffmpeg),
         },
+        "nemo": _nemo(config.nemo),
         "folders": {folder.name: _folder(folder) for folder in config.folders},
         "presets": {preset.name: _preset(preset) for preset in own},
+    }
+
+
+def _nemo(nemo: Nemo) -> dict[str, Any]:
+    return {
+        "api_url": nemo.api_url,
+        "web_url": nemo.web_url,
+        "language": nemo.language,
+        "slots": nemo.slots,
+        "poll_interval": _seconds(nemo.poll_interval_s),
+        "edit_timeout": _seconds(nemo.edit_timeout_s),
+        "heartbeat_timeout": _seconds(nemo.heartbeat_timeout_s),
+        "render_timeout": _seconds(nemo.render_timeout_s),
+        "recheck_first": _seconds(nemo.recheck_first_s),
+        "recheck_every": _seconds(nemo.recheck_every_s),
+        "recheck_times": nemo.recheck_times,
+        "upload_limit": format_limit(nemo.upload_limit_bytes),
+        "follow_ups": nemo.follow_ups,
+        "finish": nemo.finish.value,
+        "reply": nemo.reply,
+        "patience": _seconds(nemo.patience_s),
+        "max_credits_per_day": nemo.max_credits_per_day,
     }
 
 
@@ -115,6 +139,7 @@ def _folder(folder: Folder) -> dict[str, Any]:
         "after": folder.after.value,
         "recursive": folder.recursive,
         "ignore": list(folder.ignore),
+        "session": folder.session.value,
     }
 
 
@@ -127,9 +152,14 @@ def _preset(preset: Preset) -> dict[str, Any]:
         "audio_bitrate": preset.audio_bitrate_bps,
         "keep_location": preset.keep_location,
         "message": preset.message,
-        "skill": preset.skill,
+        "skill": preset.skill_file or preset.skill,
         "summary": preset.summary or None,
     }
+
+
+def _seconds(duration_s: float) -> str:
+    """A duration that reads back as exactly this one; no power of ten, which the config does not know."""
+    return f"{Decimal(repr(duration_s)).normalize():f}s"
 
 
 def _text(path: Path | None) -> str | None:

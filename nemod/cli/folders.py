@@ -1,6 +1,5 @@
 """`nemod folders list` and `nemod folders add`."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,18 +9,16 @@ import typer
 from nemod.cli.common import (
     ConfigOption,
     JsonOption,
-    Places,
     complete_preset,
-    existing_ledger,
     places,
     print_json,
     print_sheet,
     say,
+    tell_daemon,
 )
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.prepare import prepare
 from nemod.config.write import add_folder
-from nemod.daemon.locks import daemon_runs
 from nemod.daemon.mailbox import Verb
 from nemod.views import fields, folder_view, folders_sheet, tilde
 
@@ -72,7 +69,7 @@ def add(
     where = places(config)
     chosen = Path("~", "Compress", name) if inbox is None else inbox
     chosen = chosen if chosen.parts[:1] == ("~",) else chosen.absolute()
-    written = add_folder(where.config, name, preset, chosen, home=where.home)
+    written = add_folder(where.config, name, preset, chosen, home=where.home, env=where.env)
     if not isinstance(written, Path):
         raise Stop(ExitCode.USAGE, *map(str, written), hint=where.how_to_init())
     whole = where.load()
@@ -81,16 +78,9 @@ def add(
     if problems := prepare(replace(whole, folders=(folder,)), home=where.home):
         written.unlink()
         raise Stop(ExitCode.USAGE, *map(str, problems))
-    _tell_daemon(where)
+    tell_daemon(where.state, Verb.RELOAD)
     if as_json:
         print_json({"file": str(written), **fields(folder_view(folder))})
     else:
         say(f"Drop a video into  {tilde(folder.inbox, where.home)}")
         say(f"Find the result in {tilde(folder.outbox, where.home)}")
-
-
-def _tell_daemon(where: Places) -> None:
-    if daemon_runs(where.state):
-        with existing_ledger(where.state) as ledger:
-            if ledger is not None:
-                ledger.request(Verb.RELOAD, None, now=time.time())

@@ -27,7 +27,6 @@ from nemod.cli.common import (
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import platforms
 from nemod.config.model import Config, Preset
-from nemod.config.parse import parse
 from nemod.config.units import format_exact, format_size
 from nemod.daemon.examine import PROBE_TIMEOUT_S
 from nemod.daemon.locks import daemon_runs
@@ -97,7 +96,7 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 def _status(where: Places) -> StatusView:
-    config = parse(where.config, home=where.home)
+    config = where.read()
     alive = daemon_runs(where.state)
     # A daemon with a config of its own name does not need the usual one.
     missed = alive and not where.named and not where.config.exists()
@@ -239,7 +238,9 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     Exit code 1: something is wrong.
     """
     where = places(config)
-    findings = asyncio.run(host.examine(where.config, where.state, home=where.home, program=Path(sys.executable)))
+    findings = asyncio.run(
+        host.examine(where.config, where.state, home=where.home, env=where.env, program=Path(sys.executable))
+    )
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

@@ -51,10 +51,11 @@ class Preset:
     codec: str = "h264"
     audio_bitrate_bps: int | None = None  # None: chosen from the budget
     keep_location: bool = False
-    message: str | None = None  # the instruction for the cloud agent
+    message: str | None = None  # the instruction for the cloud agent; {limit}, {height} and {language} stand for values
     skill: str | None = None  # the name under which the cloud is asked; None: nemod's own
     skill_version: str = "1.0.0"  # the published documents carry none
     skill_platform: str = "unknown"  # clawhub | cursor | unknown, from the place where the skill is installed
+    skill_file: str | None = None  # the SKILL.md that name and version were read from
     summary: str = ""
     note: str = ""
 

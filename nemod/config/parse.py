@@ -5,46 +5,54 @@ The keys of each table stand here, and nowhere else; the example config is held 
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from nemod.config import shapes
 from nemod.config.builtin import builtin_presets, parse_limit
-from nemod.config.model import After, Config, EnginePolicy, Folder, Preset, Settings
+from nemod.config.cloud import env_problem, read_nemo
+from nemod.config.model import After, Config, EnginePolicy, Folder, Preset, SessionScope, Settings
 from nemod.config.prepare import inspect
 from nemod.config.problem import Problem, did_you_mean
 from nemod.config.rules import check_folders
 from nemod.config.shapes import Table
+from nemod.config.skills import Skill, platform_of, sendable, skill_in
 from nemod.config.sources import Source, read_sources
 from nemod.config.units import UnitError, parse_bitrate, parse_duration
 
 SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg")
-FOLDER_KEYS = ("inbox", "preset", "outbox", "originals", "failed", "engine", "after", "recursive", "ignore")
+FOLDER_KEYS = ("inbox", "preset", "outbox", "originals", "failed", "engine", "after", "recursive", "ignore", "session")
 PRESET_KEYS = (
     *("base", "limit", "max_height", "max_fps", "codec", "audio_bitrate"),
     *("message", "keep_location", "skill", "summary"),
 )
-_TABLES = ("nemod", "folders", "presets")
+_TABLES = ("nemod", "nemo", "folders", "presets")
+#: These say how nemod runs, not what a folder does.
+_MAIN_ONLY = ("nemod", "nemo")
+_NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
-def parse(file: Path, *, home: Path) -> Config | tuple[Problem, ...]:
+def parse(file: Path, *, home: Path, env: Mapping[str, str] = _NO_ENV) -> Config | tuple[Problem, ...]:
     """The configuration in a file and in `folders.d` beside it, or all problems, in the order in which they were written."""
     sources, unreadable = read_sources(file)
-    return unreadable or understand(file, sources, home=home)
+    return unreadable or understand(file, sources, home=home, env=env)
 
 
-def check(file: Path, *, home: Path) -> Config | tuple[Problem, ...]:
+def check(file: Path, *, home: Path, env: Mapping[str, str] = _NO_ENV) -> Config | tuple[Problem, ...]:
     """As `parse`, but its folders and programs must be there, too: faults of the text hide none of the disk."""
     sources, unreadable = read_sources(file)
     if unreadable:
         return unreadable
-    config, problems = _read(file, sources, home=home)
+    config, problems = _read(file, sources, home=home, env=env)
     return _sorted([*problems, *inspect(config, home=home)], sources) or config
 
 
-def understand(file: Path, sources: Sequence[Source], *, home: Path) -> Config | tuple[Problem, ...]:
+def understand(
+    file: Path, sources: Sequence[Source], *, home: Path, env: Mapping[str, str] = _NO_ENV
+) -> Config | tuple[Problem, ...]:
     """What sources say, the main one first; `file` is the main one's path, against which relative inboxes count."""
-    config, problems = _read(file, sources, home=home)
+    config, problems = _read(file, sources, home=home, env=env)
     return _sorted(problems, sources) or config
 
 
@@ -53,19 +61,29 @@ def _sorted(problems: list[Problem], sources: Sequence[Source]) -> tuple[Problem
     return tuple(sorted(problems, key=lambda p: (order[p.file], p.line or 0)))
 
 
-def _read(file: Path, sources: Sequence[Source], *, home: Path) -> tuple[Config, list[Problem]]:
+def _read(file: Path, sources: Sequence[Source], *, home: Path, env: Mapping[str, str]) -> tuple[Config, list[Problem]]:
     """What can be understood, and every problem."""
     problems: list[Problem] = []
     tops = [Table(source=source, path=(), values=source.values, problems=problems) for source in sources]
     for number, top in enumerate(tops):
         top.only(_TABLES)
-        if number and "nemod" in top.values:
-            top.fault("nemod", "settings stand in the main file only", f"move them to {file}")
-    general = tops[0].table("nemod")
+        for key in _MAIN_ONLY if number else ():
+            if key in top.values:
+                top.fault(key, "settings stand in the main file only", f"move them to {file}")
+    main = tops[0]
     base = Path(os.path.abspath(file)).parent  # noqa: PTH100 - not resolved: a linked file counts where the link lies
+    general = main.table("nemod")
     settings = _settings(general, base, home) if general is not None else Settings()
+    # The environment counts without a table as well.
+    nemo = read_nemo(main.table("nemo") or replace(main, path=("nemo",), values={}), env)
+    named = env.get("SKILL_SOURCE", "").strip()
+    if named and not sendable(named):
+        problems.append(env_problem(main, "SKILL_SOURCE", "cannot be sent to the cloud", 'write it like "clawhub"'))
+        named = ""
+    here = platform_of(Path(__file__).resolve(), named)
+    builtin = {name: replace(preset, skill_platform=here) for name, preset in builtin_presets().items()}
     own = _unique("preset", (table for top in tops for table in top.tables("presets")))
-    presets = {**builtin_presets(), **_own_presets(own)}
+    presets = {**builtin, **_own_presets(own, builtin, skill_in(base, home, here=here, named=named), here)}
     folders = []
     for table in _unique("folder", (table for top in tops for table in top.tables("folders"))).values():
         folder = _folder(table, presets, base, home)
@@ -73,7 +91,11 @@ def _read(file: Path, sources: Sequence[Source], *, home: Path) -> tuple[Config,
             folders.append((folder, table))
     check_folders(folders)
     whole = Config(
-        file=file, settings=settings, folders=tuple(folder for folder, _ in folders), presets=MappingProxyType(presets)
+        file=file,
+        settings=settings,
+        nemo=nemo,
+        folders=tuple(folder for folder, _ in folders),
+        presets=MappingProxyType(presets),
     )
     return whole, problems
 
@@ -111,10 +133,16 @@ def _program(base: Path, home: Path) -> Callable[[object], Path | None]:
     return read
 
 
-def _own_presets(tables: Mapping[str, Table]) -> dict[str, Preset]:
+def _own_presets(
+    tables: Mapping[str, Table], builtin: Mapping[str, Preset], read_skill: Callable[[object], Skill], here: str
+) -> dict[str, Preset]:
     """Every preset of one's own, built after the one that it is based on."""
     done: dict[str, Preset] = {}
-    own = {name: table for name, table in tables.items() if name not in builtin_presets()}
+    own = {name: table for name, table in tables.items() if name not in builtin}
+
+    def build(table: Table) -> Preset:
+        return _preset(table, {**builtin, **done}, own, Preset(name=table.name, skill_platform=here), read_skill)
+
     for start in own:
         chain: list[str] = []
         name: object = start
@@ -125,16 +153,21 @@ def _own_presets(tables: Mapping[str, Table]) -> dict[str, Preset]:
             ring = [*chain[chain.index(name) :], name]
             own[name].fault("base", f"presets are based on each other: {' -> '.join(ring)}", "break the ring")
         for link in reversed(chain):
-            done[link] = _preset(own[link], {**builtin_presets(), **done}, own)
+            done[link] = build(own[link])
     for name in tables.keys() - own.keys():
         tables[name].fault(None, "is the name of a built-in preset", f'choose another name and write base = "{name}"')
-        _preset(tables[name], {**builtin_presets(), **done}, own)  # for what else is wrong with it
+        build(tables[name])  # for what else is wrong with it
     return done
 
 
-def _preset(table: Table, ready: Mapping[str, Preset], own: Mapping[str, Table]) -> Preset:
+def _preset(
+    table: Table,
+    ready: Mapping[str, Preset],
+    own: Mapping[str, Table],
+    blank: Preset,
+    read_skill: Callable[[object], Skill],
+) -> Preset:
     table.only(PRESET_KEYS)
-    blank = Preset(name=table.name)
     named = table.values.get("base")
     # A base of one's own that is not ready is in a ring, which has been reported.
     in_ring = isinstance(named, str) and named in own and named not in ready
@@ -142,6 +175,9 @@ def _preset(table: Table, ready: Mapping[str, Preset], own: Mapping[str, Table])
     limit = table.take("limit", parse_limit, base.limit_bytes)
     # The words of a base speak of its figure; under another limit they would mislead people and the cloud agent.
     words = base if limit == base.limit_bytes else blank
+    message = base.message if base.message is not None and "{limit}" in base.message else words.message
+    inherited = Skill(name=base.skill, version=base.skill_version, platform=base.skill_platform, file=base.skill_file)
+    skill = table.take("skill", read_skill, inherited)
     return Preset(
         name=table.name,
         limit_bytes=limit,
@@ -150,8 +186,11 @@ def _preset(table: Table, ready: Mapping[str, Preset], own: Mapping[str, Table])
         codec=table.take("codec", _codec, base.codec),
         audio_bitrate_bps=table.take("audio_bitrate", parse_bitrate, base.audio_bitrate_bps),
         keep_location=table.take("keep_location", shapes.flag, base.keep_location),
-        message=table.take("message", shapes.text, words.message),
-        skill=table.take("skill", shapes.text, base.skill),
+        message=table.take("message", shapes.text, message),
+        skill=skill.name,
+        skill_version=skill.version,
+        skill_platform=skill.platform,
+        skill_file=skill.file,
         summary=table.take("summary", shapes.text, words.summary),
         note=words.note,
     )
@@ -181,11 +220,12 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         if key not in table.values:
             table.fault(key, "is missing", hint)
     preset = table.take("preset", _known(presets), Preset(name=""))
-    engine = table.take("engine", _engine, EnginePolicy.AUTO)
+    engine = table.take("engine", shapes.member(EnginePolicy), EnginePolicy.AUTO)
     after = table.take("after", shapes.member(After), After.ARCHIVE)
     recursive = table.take("recursive", shapes.flag, False)
     nothing: tuple[str, ...] = ()
     ignore = table.take("ignore", shapes.texts, nothing)
+    session = table.take("session", shapes.member(SessionScope), SessionScope.JOB)
     inbox = table.take("inbox", shapes.path_in(base, home), Path())
     if inbox == Path():
         return None
@@ -201,11 +241,5 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         after=after,
         recursive=recursive,
         ignore=ignore,
+        session=session,
     )
-
-
-def _engine(value: object) -> EnginePolicy:
-    engine = shapes.member(EnginePolicy)(value)
-    if engine is EnginePolicy.NEMO:
-        raise UnitError("the NemoVideo cloud engine is not in this version yet", 'use "auto" or "local"')
-    return engine

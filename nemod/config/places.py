@@ -21,3 +21,8 @@ def state_dir(env: Mapping[str, str]) -> Path:
     """The folder of the ledger: NEMOD_STATE_DIR, else the platform's; it may not exist yet."""
     named = env.get("NEMOD_STATE_DIR")
     return Path(named or user_state_dir("nemod"))
+
+
+def account_file(state: Path) -> Path:
+    """The file in a state folder that keeps the cloud account; it may not exist yet."""
+    return state / "account.json"

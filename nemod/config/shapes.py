@@ -26,7 +26,7 @@ _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 PLANNED = frozenset(
     {
         *("hours", "on_done", "on_failed", "output_name", "retention", "encoder", "speed", "audio", "measure"),
-        *("on_impossible", "start", "end", "nemo", "notify"),
+        *("on_impossible", "start", "end", "notify"),
     }
 )
 

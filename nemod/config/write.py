@@ -6,6 +6,7 @@ or not at all.
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import tomli_w
@@ -29,6 +30,7 @@ def add_folder(
     inbox: Path,
     *,
     home: Path,
+    env: Mapping[str, str],
     outbox: Path | None = None,
     engine: EnginePolicy = EnginePolicy.AUTO,
     after: After = After.ARCHIVE,
@@ -61,7 +63,7 @@ def add_folder(
         return problems
     if any(source.file == file for source in sources):
         return (_problem(file, name, "there is a file of this name already", "edit it, or choose another name"),)
-    judged = understand(config_file, (*sources, added), home=home)
+    judged = understand(config_file, (*sources, added), home=home, env=env)
     if not isinstance(judged, Config):
         return judged
     _write_new(file, content)

@@ -1,25 +1,31 @@
-"""A look at everything that nemod stands on: config, folders, ffmpeg, ledger, disks. Changes nothing.
+"""A look at everything that nemod stands on: config, folders, the cloud account, ffmpeg, ledger, disks. Changes nothing.
 
-Each finding says what was looked at, what was found, and, where something is wrong, what a person should do.
+Each finding says what was looked at, what was found, and, where something is wrong, what a person should do. Nothing is
+asked over the network: what the cloud says of the account is told by `nemod credits`.
 """
 
 import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-from nemod.config.model import Config, Folder
+from nemod.config.model import Config, EnginePolicy, Folder
 from nemod.config.parse import parse
+from nemod.config.places import account_file
 from nemod.config.prepare import inspect as inspect_folders
 from nemod.config.problem import Problem
 from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
 from nemod.engines.local import tools
+from nemod.engines.nemo.account import Account, AccountError, Origin
 from nemod.failure import Failure
 from nemod.intake.mounts import file_system
 from nemod.job import JobState
@@ -29,6 +35,14 @@ from nemod.ledger.ledger import LedgerError
 FREE_LEAST_BYTES = 200_000_000
 #: The ledger grows by some kilobytes a job.
 STATE_LEAST_BYTES = 20_000_000
+#: Where a token comes from, in words.
+ORIGINS = {
+    Origin.ENVIRONMENT: "the token in NEMO_TOKEN",
+    Origin.STORED: "the token stored by nemod account set-token",
+    Origin.ANONYMOUS: 'an anonymous account, used by folders with engine = "nemo"',
+}
+#: What the extra `sandbox` brings.
+SANDBOX = ("python_multipart", "starlette", "uvicorn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,21 +55,23 @@ class Finding:
     todo: str = ""
 
 
-async def examine(config_file: Path, state: Path, *, home: Path, program: Path) -> tuple[Finding, ...]:
+async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[str, str], program: Path) -> tuple[Finding, ...]:
     """Everything, in the order in which one thing needs the other.
 
     Args:
         config_file: the config, which may not exist yet.
         state: the state folder, which may not exist yet.
         home: the home directory, for `~` in the config.
+        env: the environment, which wins over the config.
         program: the Python that runs.
     """
-    config = parse(config_file, home=home)
+    config = parse(config_file, home=home, env=env)
     settings_ffmpeg = config.settings.ffmpeg if isinstance(config, Config) else None
     return (
         Finding(what="nemod", found=f"{version('nemod')} with Python {platform.python_version()} ({program})"),
         *_config(config_file, config, home),
         *(_folders(config) if isinstance(config, Config) else ()),
+        *(_cloud(config, state, home, env) if isinstance(config, Config) else ()),
         *await _ffmpeg(settings_ffmpeg),
         *_state(state),
         Finding(what="daemon", found="running" if daemon_runs(state) else "not running"),
@@ -95,6 +111,42 @@ def _space(folder: Folder) -> Finding:
         return Finding(what=what, found=f"unknown: {error.strerror}", ok=False, todo=f"look at {place}")
     enough = free >= max(FREE_LEAST_BYTES, 2 * (folder.preset.limit_bytes or 0))
     return Finding(what=what, found=format_size(free), ok=enough, todo="" if enough else "free some space there")
+
+
+def _cloud(config: Config, state: Path, home: Path, env: Mapping[str, str]) -> Iterator[Finding]:
+    """What the folders that may use the cloud find there; nothing when there is no such folder."""
+    policies = {folder.engine for folder in config.folders} - {EnginePolicy.LOCAL}
+    if not policies:
+        return
+    yield Finding(what="cloud", found=config.nemo.api_url)
+    account = Account(account_file(state), api_url=config.nemo.api_url, env=env, home=home)
+    needed = EnginePolicy.NEMO in policies
+    try:
+        yield _account(account, needed=needed)
+    except AccountError as error:
+        yield Finding(what="cloud account", found=error.failure.detail, ok=False, todo=error.failure.hint)
+    lacking = [name for name in SANDBOX if find_spec(name) is None]
+    if lacking:
+        todo = 'to try the cloud without an account: pip install "nemod[sandbox]"'
+        yield Finding(what="sandbox", found=f"not installed (lacks {', '.join(lacking)})", todo=todo)
+    else:
+        yield Finding(what="sandbox", found="installed")
+
+
+def _account(account: Account, *, needed: bool) -> Finding:
+    now = time.time()
+    todo = "set NEMO_TOKEN, or: nemod account set-token"
+    found = account.current(now=now, anonymous=needed)
+    if found is not None:
+        proven = "has rendered" if found.proven else "has not rendered yet"
+        return Finding(what="cloud account", found=f"{ORIGINS[found.origin]}, {proven}")
+    if not needed:
+        return Finding(what="cloud account", found="none: folders work on this machine", todo=f"to use the cloud, {todo}")
+    refused = account.refused_until()
+    if refused is not None and refused > now:
+        until = f"{datetime.fromtimestamp(refused).astimezone():%Y-%m-%d %H:%M}"
+        return Finding(what="cloud account", found=f"none, and no anonymous one before {until}", ok=False, todo=todo)
+    return Finding(what="cloud account", found="none yet: an anonymous one is asked for when a video needs it")
 
 
 async def _ffmpeg(named: Path | None) -> tuple[Finding, ...]:

@@ -5,7 +5,8 @@ import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
 
-from nemod.config.model import Config, Folder, Settings
+from nemod.config.cloud import NEMO_KEYS
+from nemod.config.model import Config, Folder, Nemo, Settings
 from nemod.config.parse import FOLDER_KEYS, PRESET_KEYS, SETTINGS_KEYS, parse
 from nemod.config.prepare import prepare
 from nemod.resources import shared_file
@@ -34,6 +35,7 @@ def test_the_example_names_every_option_of_every_table() -> None:
     """An option that nobody finds does not exist."""
     values = tomllib.loads(ALL_SET)
     assert set(values["nemod"]) == set(SETTINGS_KEYS)
+    assert set(values["nemo"]) == set(NEMO_KEYS)
     assert set(values["folders"]["discord-10mb"]) == set(FOLDER_KEYS)
     assert set(values["presets"]["forum"]) == set(PRESET_KEYS)
 
@@ -43,6 +45,8 @@ def test_the_defaults_that_it_shows_are_the_real_ones(tmp_path: Path) -> None:
     plain, all_set = read(tmp_path, EXAMPLE), read(tmp_path, ALL_SET)
     assert plain.settings == Settings()
     assert replace(all_set.settings, ffmpeg=None) == plain.settings
+    assert plain.nemo == Nemo()
+    assert replace(all_set.nemo, max_credits_per_day=None) == plain.nemo
     assert all_set.folders == plain.folders
     assert {**all_set.presets, "forum": None} == {**plain.presets, "forum": None}
 
@@ -50,5 +54,6 @@ def test_the_defaults_that_it_shows_are_the_real_ones(tmp_path: Path) -> None:
 def test_every_option_reaches_the_model() -> None:
     """The tables' keys and the model's fields are the same options."""
     assert len(fields(Settings)) == len(SETTINGS_KEYS)
+    assert {f.name.removesuffix("_s").removesuffix("_bytes") for f in fields(Nemo)} == set(NEMO_KEYS)
     planned = {"output_name"}
     assert {f.name for f in fields(Folder)} - {"name"} - planned == set(FOLDER_KEYS)

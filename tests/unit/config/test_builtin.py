@@ -18,12 +18,14 @@ SKILLS = {
 
 @pytest.mark.parametrize(("name", "promise"), SKILLS.items())
 def test_each_skill_is_a_preset(name: str, promise: tuple[int | None, int]) -> None:
-    """The five skills are there with their limit, their picture bound and the words to ask for them."""
+    """The five skills are there with their limit, their picture bound and words to ask for them that fit any limit."""
     preset = builtin_presets()[name]
     assert (preset.limit_bytes, preset.max_height) == promise
     assert preset.skill == name
     assert preset.message is not None
     assert preset.message.startswith("compress this video")
+    assert "{limit}" in preset.message
+    assert not re.search(r"\d", preset.message)
 
 
 def test_a_short_name_is_the_same_preset_under_the_name_that_was_written() -> None:

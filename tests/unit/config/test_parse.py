@@ -5,7 +5,8 @@ from typing import Protocol
 
 import pytest
 
-from nemod.config.model import After, Config, EnginePolicy, Settings
+from nemod.config.cloud import NEMO_KEYS
+from nemod.config.model import After, Config, EnginePolicy, SessionScope, Settings
 from nemod.config.parse import FOLDER_KEYS, PRESET_KEYS, SETTINGS_KEYS, parse
 from nemod.config.problem import Problem
 from nemod.config.shapes import PLANNED
@@ -69,6 +70,7 @@ def test_a_folder_has_defaults(written: ReadConfig, tmp_path: Path) -> None:
     assert (folder.name, folder.inbox) == ("clips", inbox)
     assert (folder.outbox, folder.originals, folder.failed) == (inbox / "done", inbox / "originals", inbox / "failed")
     assert (folder.engine, folder.after, folder.recursive, folder.ignore) == (EnginePolicy.AUTO, After.ARCHIVE, False, ())
+    assert folder.session is SessionScope.JOB
     assert folder.preset.limit_bytes == 10_000_000
 
 
@@ -89,10 +91,11 @@ preset = "mine"
 outbox = "../out"
 originals = "~/old"
 failed = "/nowhere/failed"
-engine = "local"
+engine = "nemo"
 after = "trash"
 recursive = true
 ignore = ["draft-*"]
+session = "folder"
 [presets.mine]
 base = "discord-10mb"
 limit = "8MB"
@@ -112,8 +115,8 @@ summary = "Small"
     folder, preset = config.folders[0], config.presets["mine"]
     assert (folder.inbox, folder.outbox) == (tmp_path / "in", tmp_path / "out")
     assert (folder.originals, folder.failed) == (tmp_path / "home" / "old", Path("/nowhere/failed"))
-    assert (folder.engine, folder.after, folder.recursive) == (EnginePolicy.LOCAL, After.TRASH, True)
-    assert folder.ignore == ("draft-*",)
+    assert (folder.engine, folder.after, folder.recursive) == (EnginePolicy.NEMO, After.TRASH, True)
+    assert (folder.ignore, folder.session) == (("draft-*",), SessionScope.FOLDER)
     assert folder.preset == preset
     assert (preset.name, preset.limit_bytes, preset.max_height, preset.max_fps) == ("mine", 8_000_000, 480, 29.97)
     assert (preset.audio_bitrate_bps, preset.keep_location, preset.message) == (64_000, True, "make it small")
@@ -133,10 +136,21 @@ def test_presets_inherit_what_they_do_not_say(written: ReadConfig) -> None:
 
 
 def test_words_about_another_limit_are_not_inherited(written: ReadConfig) -> None:
-    """Whoever sets another limit does not inherit an instruction that names the old one."""
-    preset = good(written('[presets.mine]\nbase = "discord-10mb"\nlimit = "8MB"\n')).presets["mine"]
-    assert (preset.message, preset.summary, preset.note) == (None, "", "")
-    assert preset.max_height == 720
+    """Whoever sets another limit does not inherit an instruction that names the old one, but one that has a place for it."""
+    text = """
+[presets.own]
+limit = "9MB"
+message = "compress this to 9 MB"
+[presets.mine]
+base = "own"
+limit = "8MB"
+[presets.smaller]
+base = "discord-10mb"
+limit = "8MB"
+"""
+    presets = good(written(text)).presets
+    assert (presets["mine"].message, presets["smaller"].summary, presets["smaller"].note) == (None, "", "")
+    assert (presets["smaller"].max_height, presets["smaller"].message) == (720, presets["discord-10mb"].message)
 
 
 def test_a_limit_may_be_a_platform(written: ReadConfig) -> None:
@@ -199,7 +213,8 @@ codec = "av1"
         ('[presets.gmail]\nlimit = "8MB"\n', 1, 'write base = "gmail"'),
         ('[presets.nitro]\nlimit = "8MB"\n', 1, "built-in"),
         ('[presets.a]\nbase = "a"\n', 2, "a -> a"),
-        ('[folders.x]\ninbox = "a"\npreset = "x"\nengine = "nemo"\n', 4, 'not in this version yet; use "auto" or "local"'),
+        ('[folders.x]\ninbox = "a"\npreset = "x"\nengine = "nimo"\n', 4, 'did you mean "nemo"?'),
+        ('[folders.x]\ninbox = "a"\npreset = "x"\nsession = "folders"\n', 4, 'did you mean "folder"?'),
         ('[folders.x]\ninbox = "$HOME/in"\npreset = "x"\n', 2, "variables are not expanded"),
         ('[folders.x]\ninbox = "~bob/in"\npreset = "x"\n', 2, "one's own home"),
         ('[folders."a/b"]\ninbox = "in"\npreset = "x"\n', 1, "is not a name"),
@@ -221,11 +236,6 @@ def test_what_a_later_version_brings_is_refused_until_it_works(written: ReadConf
     """A key that does nothing yet is not swallowed in silence."""
     path = f"{table}.{key}"
     assert any(where == path and "planned" in words for _, where, words in bad(written(f"[{table}]\n{key} = 1\n")))
-
-
-def test_the_table_of_the_cloud_engine_is_refused_until_it_works(written: ReadConfig) -> None:
-    """`[nemo]` is planned, and said to be."""
-    assert [(line, key) for line, key, words in bad(written('[nemo]\ntoken = "x"\n')) if "planned" in words] == [(1, "nemo")]
 
 
 def test_presets_in_a_ring_are_named_in_order(written: ReadConfig) -> None:
@@ -255,9 +265,10 @@ def test_a_name_in_two_files_is_a_problem_that_names_both(written: ReadConfig, t
     assert f"{tmp_path / 'config.toml'}:2" in result[0].what
 
 
-def test_settings_stand_in_the_main_file_only(written: ReadConfig) -> None:
-    """A file with more folders does not change how nemod runs."""
-    assert [(line, key) for line, key, _ in bad(written("", more="[nemod]\nworkers = 2\n"))] == [(1, "nemod")]
+@pytest.mark.parametrize("table", ["nemod", "nemo"])
+def test_settings_stand_in_the_main_file_only(written: ReadConfig, table: str) -> None:
+    """A file with more folders does not change how nemod runs, or where it sends what."""
+    assert [(line, key) for line, key, _ in bad(written("", more=f"[{table}]\n"))] == [(1, table)]
 
 
 @pytest.mark.parametrize(
@@ -308,11 +319,12 @@ def test_a_folders_file_that_cannot_be_read_is_a_problem(written: ReadConfig, tm
 @pytest.mark.parametrize("value", ODD_VALUES)
 def test_no_value_under_any_key_makes_reading_stumble(written: ReadConfig, value: str) -> None:
     """Any value under any key is read or refused in printable words, and nothing is made on the disk."""
-    for table, keys in (("nemod", SETTINGS_KEYS), ("folders.x", FOLDER_KEYS), ("presets.x", PRESET_KEYS)):
+    tables = (("nemod", SETTINGS_KEYS), ("nemo", NEMO_KEYS), ("folders.x", FOLDER_KEYS), ("presets.x", PRESET_KEYS))
+    for table, keys in tables:
         result = written(f"[{table}]\n" + "".join(f"{key} = {value}\n" for key in keys))
         for problem in () if isinstance(result, Config) else result:
             assert str(problem).isprintable()
-    for name in ("nemod", "folders", "presets", "folders.x", "presets.x", "zebra"):
+    for name in ("nemod", "nemo", "folders", "presets", "folders.x", "presets.x", "zebra"):
         written(f"{name} = {value}\n")
 
 

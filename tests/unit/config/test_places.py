@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nemod.config.places import config_file, state_dir
+from nemod.config.places import account_file, config_file, state_dir
 
 HOME = Path("/home/ann")
 
@@ -31,3 +31,8 @@ def test_the_state_lies_where_the_environment_says() -> None:
     """NEMOD_STATE_DIR names the folder of the ledger; else it is a folder of that name in the platform's place."""
     assert state_dir({"NEMOD_STATE_DIR": "/var/lib/n"}) == Path("/var/lib/n")
     assert state_dir({}).name == "nemod"
+
+
+def test_the_account_lies_beside_the_ledger() -> None:
+    """Each state folder has an account of its own."""
+    assert account_file(Path("/var/lib/n")) == Path("/var/lib/n/account.json")

@@ -47,6 +47,7 @@ def test_a_folder_is_added_in_a_file_of_its_own(file: Path, tmp_path: Path) -> N
         "whatsapp",
         tmp_path / 'in é "quoted"',
         home=tmp_path,
+        env={},
         outbox=tmp_path / "out",
         engine=EnginePolicy.LOCAL,
         after=After.KEEP,
@@ -81,7 +82,7 @@ def test_a_folder_that_would_spoil_the_configuration_is_not_written(
     file: Path, tmp_path: Path, name: str, preset: str, inbox: str, said: str
 ) -> None:
     """The whole is judged before anything is written."""
-    refused = add_folder(file, name, preset, tmp_path / inbox, home=tmp_path)
+    refused = add_folder(file, name, preset, tmp_path / inbox, home=tmp_path, env={})
     assert isinstance(refused, tuple)
     assert any(said in str(problem) for problem in refused)
     assert [p.name for p in file.parent.iterdir()] == ["config.toml"]
@@ -92,7 +93,7 @@ def test_a_file_that_is_there_is_not_written_over(file: Path, tmp_path: Path) ->
     other = file.parent / "folders.d" / "x.toml"
     other.parent.mkdir()
     other.write_text("# mine\n")
-    refused = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path)
+    refused = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path, env={})
     assert isinstance(refused, tuple)
     assert "already" in str(refused[0])
     assert other.read_text() == "# mine\n"
@@ -101,6 +102,6 @@ def test_a_file_that_is_there_is_not_written_over(file: Path, tmp_path: Path) ->
 def test_a_broken_configuration_gets_no_folder(file: Path, tmp_path: Path) -> None:
     """What is broken is told first."""
     file.write_text("[nemod\n")
-    refused = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path)
+    refused = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path, env={})
     assert isinstance(refused, tuple)
     assert "not valid TOML" in refused[0].what
