@@ -1,0 +1,143 @@
+"""Foreign JSON made safe to read. Pure.
+
+Types are never trusted: a value of a wrong one counts as absent, and `Garbled` is the only exception that leaves this module.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+#: Deeper than any timeline, and shallow enough that nobody who walks the value runs out of stack.
+_DEPTH_MOST = 100
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class Garbled(ValueError):  # noqa: N818 - a name that reads well where it is raised
+    """A reply that is not JSON, or not of any documented shape."""
+
+
+def loads(text: str) -> object:
+    """Decode JSON: numbers beyond floats become null, lone surrogates "?"; raises Garbled, also for absurdly deep nesting."""
+    try:
+        value: object = json.loads(text, strict=False, parse_constant=_nothing, parse_float=_finite)
+        if _LONE_SURROGATE.search(text):  # pairs have become one character by now; the rest could never be sent or stored
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        raise Garbled("It is not JSON.") from None
+    if text.count("[") + text.count("{") > _DEPTH_MOST and _too_deep(value):
+        raise Garbled("It is nested too deep.")
+    return value
+
+
+def words_of(body: Mapping[str, object]) -> str:
+    """The server's own words in a body that tells of an error; "" when there are none."""
+    for key in ("message", "msg", "detail", "error", "reason", "errorMessage", "error_message", "error_msg"):
+        if found := said(body.get(key)):
+            return found
+    return ""
+
+
+def number(value: object, *, least: float | None = None) -> float | None:
+    """A finite number from a number or from digits; None for all else and for what is below `least`."""
+    if isinstance(value, str):
+        value = value.strip().replace(",", "").removesuffix("%")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) and (least is None or found >= least) else None
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+def _finite(digits: str) -> float | None:
+    found = float(digits)
+    return found if math.isfinite(found) else None
+
+
+def _too_deep(value: object) -> bool:
+    level: list[object] = [value]
+    for _ in range(_DEPTH_MOST):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def mapping(value: object) -> dict[str, object]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def unpacked(value: object) -> object:
+    """What stands in a string of JSON, once or twice; anything else as it is."""
+    for _ in range(2):
+        if not isinstance(value, str):
+            break
+        try:
+            value = loads(value)
+        except Garbled:
+            return None
+    return value
+
+
+def first(layers: Sequence[Mapping[str, object]], *keys: str) -> object:
+    """The first value that is not null, by layer and then by key; None when there is none."""
+    return next((layer[key] for layer in layers for key in keys if layer.get(key) is not None), None)
+
+
+def said(value: object) -> str:
+    """Words in whatever form errors carry them; FastAPI lists them."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict):
+        return words_of(value)
+    if isinstance(value, list):
+        return "; ".join(
+            found for each in value[:5] if (found := each if isinstance(each, str) else identity(mapping(each).get("msg")))
+        )
+    return ""
+
+
+def identity(value: object) -> str:
+    """An id or a name as text, a number as its digits; "" for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return ""
+    return str(value).strip()
+
+
+def true(value: object) -> bool:
+    """Whether it says yes, as a boolean or in words."""
+    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
+
+
+def false(value: object) -> bool:
+    """Whether it says no, as a boolean or in words; absent is not no."""
+    return value is False or (isinstance(value, str) and value.strip().casefold() == "false")
+
+
+def moment(value: object) -> float | None:
+    """Epoch seconds from a date in ISO 8601, or from epoch seconds or milliseconds."""
+    stamp = number(value, least=1.0)
+    if stamp is not None:
+        return stamp / 1000 if stamp > 1e11 else stamp
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
