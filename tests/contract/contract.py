@@ -1,6 +1,7 @@
 """What every engine promises (see `nemod.engines.base`), as tests that run on any of them: subclass and give a bench."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class EngineContract:
                     token = event.token if isinstance(event, Checkpoint | Wait) else token
             if isinstance(event, Output):
                 return
+            await after(event)
 
     async def test_cut_anywhere_it_comes_to_the_same_end(self, worlds: Callable[[], World]) -> None:
         """Rules 2, 3 and 5: closed at each of its events and resumed by a new engine from the last token it told.
@@ -67,7 +69,7 @@ class EngineContract:
         world = worlds()
         announced = 0
         token: Token | None = None
-        for _ in range(10):
+        for _ in range(40):
             async with aclosing(world.engine().run(world.task, token)) as events:
                 async for event in events:
                     assert len(world.paid()) <= announced
@@ -75,6 +77,7 @@ class EngineContract:
                     token = event.token if isinstance(event, Checkpoint | Wait) else token
             if isinstance(event, Output):
                 break
+            await after(event)
         assert len(world.paid()) == world.price
 
     async def test_a_wait_or_an_output_is_the_last_word(self, worlds: Callable[[], World]) -> None:
@@ -88,6 +91,7 @@ class EngineContract:
                 await anext(events)
             if isinstance(event, Output):
                 return
+            await after(event)
             token = event.token
 
     async def test_a_lost_source_is_an_engine_error(self, worlds: Callable[[], World]) -> None:
@@ -148,8 +152,14 @@ async def drive(world: World, token: Token | None, *, most: int | None = None) -
                 seen.append(event)
                 if isinstance(event, Output) or len(seen) == most:
                     return seen
-        assert isinstance(seen[-1], Wait), "a run ends with a wait or an output"
-        token = seen[-1].token
+        token = await after(seen[-1])
+
+
+async def after(event: Event) -> Token:
+    """Let the time pass that an engine waits for; the token to go on with."""
+    assert isinstance(event, Wait), "a run ends with a wait or an output"
+    await asyncio.sleep(max(0.0, event.until - time.time()))
+    return event.token
 
 
 async def until_last(events: AsyncGenerator[Event, None]) -> Wait | Output:
