@@ -1,4 +1,4 @@
-# Two commands matter: `make run` and `make test`. Everything else serves them.
+# Three commands matter: `make run`, `make demo` and `make test`. Everything else serves them.
 # Works with GNU make 3.81 (macOS) and needs nothing but a Python of 3.11 or newer.
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -6,14 +6,19 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEV := .venv/.installed-dev
+SANDBOX := .venv/.installed-sandbox
+CLIP ?= tests/support/clips/stream-of-water.mp4
 
-.PHONY: run install test lint types check clean
+.PHONY: run install demo test lint types check clean
 .DEFAULT_GOAL := run
 
 run: $(STAMP)  ## Start the daemon here; the first start writes a config and the folders.
 	@exec $(BIN)/nemod run
 
 install: $(STAMP)
+
+demo: $(SANDBOX)  ## The cloud's way without a cloud: sandbox and daemon here, a clip dropped (CLIP=…), every step told.
+	@$(BIN)/python -m nemod.sandbox.demo $(CLIP)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "nemod needs Python 3.11 or newer, and none was found."; \
@@ -28,9 +33,14 @@ $(STAMP): $(BIN)/python pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
+$(SANDBOX): $(BIN)/python pyproject.toml
+	@echo "Installing nemod, its ffmpeg and the sandbox (about 100 MB, once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sandbox]'
+	@touch $(STAMP) $@
+
 $(DEV): $(BIN)/python pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $(STAMP) $@
+	@touch $(STAMP) $(SANDBOX) $@
 
 test: $(DEV)  ## Everything that CI runs but for lint and types.
 	$(BIN)/python -m pytest -n auto $(ARGS)
