@@ -106,9 +106,15 @@ class Hold:
     until: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """This attempt is over: the next engine of the route, else fail."""
+    """This attempt is over: the next engine of the route, else fail.
+
+    `park` says that an attempt which nobody can follow stays open instead and the job rests: it may have cost something, or
+    what it was told may change when a person looks.
+    """
+
+    park: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,25 +164,27 @@ def decide(failure: Failure, *, tries: int, looks: tuple[float, ...], now: float
             grown = min(HOLD_FIRST_S * 2.0 ** min(tries, 10), HOLD_MOST_S)  # weeks of outage must not overflow
             return Hold(until=failure.retry_at if failure.retry_at is not None else now + grown)
         case Kind.CREDENTIALS | Kind.CREDITS | Kind.PLAN:
-            return Hold(until=None)
+            return Hold(until=failure.retry_at)
         case Kind.TOOL_MISSING | Kind.PROTOCOL:
             return Hold(until=now + HOLD_MOST_S)
         case Kind.NO_SPACE | Kind.NOT_WRITABLE:
             return Hold(until=now + FOLDER_HOLD_S)
         case Kind.TRANSIENT:
             if tries >= BACKOFF_TIMES:
-                return Park()
+                return Next(park=True)
             wait = min(BACKOFF_FIRST_S * 2.0**tries, BACKOFF_MOST_S) * (1 + 0.2 * jitter)
             return Again(due=now + wait, counts=True)
         case Kind.BUSY:
             return Again(due=now + BUSY_S, counts=False)
         case Kind.INCOMPLETE:
             return Again(due=now + looks[tries], counts=True) if tries < len(looks) else Fail()
-        case Kind.UNCERTAIN | Kind.BUG:
+        case Kind.BUG:
             return Park()
-        case Kind.REFUSED | Kind.TOO_LARGE | Kind.BAD_OUTPUT:
+        case Kind.UNCERTAIN | Kind.REFUSED:
+            return Next(park=True)
+        case Kind.UNSUPPORTED | Kind.TOO_LARGE | Kind.BAD_OUTPUT:
             return Next()
-        case Kind.UNSUPPORTED | Kind.IMPOSSIBLE | Kind.UNREADABLE:
+        case Kind.IMPOSSIBLE | Kind.UNREADABLE:
             return Fail()
         case Kind.SOURCE_CHANGED | Kind.SOURCE_GONE:
             return Cancel()

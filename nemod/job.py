@@ -3,7 +3,7 @@
 Every change of state is a `Move` and stands in `TRANSITIONS`; the README's diagram is printed from that table.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NewType
@@ -12,7 +12,7 @@ from nemod.config.model import Folder
 from nemod.engines.base import EngineName, Token
 from nemod.failure import Failure
 from nemod.media.info import MediaInfo
-from nemod.media.verdict import Accept, How, Refuse, Verdict
+from nemod.media.verdict import Accept, How, Reason, Refuse, Verdict, how
 
 JobId = NewType("JobId", int)
 AttemptId = NewType("AttemptId", int)
@@ -89,11 +89,17 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The plan that Examine makes: how, and which engines in which order."""
+    """The plan that Examine makes: how, and which engines in which order.
+
+    The cloud may follow up on its own refused outputs so many times; `finish` says that this machine then makes the file small
+    enough, though it is not among the engines.
+    """
 
     how: How
     engines: tuple[EngineName, ...]
     limit_bytes: int
+    follow_ups: int = 0
+    finish: bool = False
 
     @property
     def lane(self) -> Lane:
@@ -103,13 +109,18 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One engine's try; closed for good when refused or failed, never overwritten."""
+    """One engine's try; closed for good when refused or failed, never overwritten.
+
+    `material` is what it works on in place of the job's source; `spent` says that it has paid, or may have paid.
+    """
 
     id: AttemptId
     engine: EngineName
     how: How
     folder: Path
+    material: Path | None = None
     token: Token | None = None
+    spent: bool = False
     staged: Path | None = None
     note: str = ""
     verdict: Verdict | None = None
@@ -134,6 +145,10 @@ class Job:
     created: float
     started: float | None = None
     finished: float | None = None
+    polling: bool = False  # what follows is light: it asks the cloud, and needs none of its slots
+    parent: JobId | None = None  # whose session a person's further wish goes on in
+    instruction: str | None = None  # a person's own words for this file
+    session_key: str | None = None  # jobs of one key share a cloud session, one after the other
     # facts, in the order in which they are filled
     media: MediaInfo | None = None
     route: Route | None = None
@@ -156,6 +171,21 @@ class Job:
     def refusals(self) -> tuple[Refuse, ...]:
         """What the judge said of this round's outputs, oldest first."""
         return tuple(a.verdict for a in self.attempts if isinstance(a.verdict, Refuse))
+
+    @property
+    def asked(self) -> bool:
+        """Whether a person asked for it in the session of another job: it has no file of its own in an inbox."""
+        return self.parent is not None
+
+    @property
+    def own_words(self) -> bool:
+        """Whether a person said what should become of the picture and the sound: they may then differ from the source's."""
+        return self.instruction is not None or self.asked
+
+    @property
+    def spent(self) -> bool:
+        """Whether this round has paid for something, or may have."""
+        return any(a.spent for a in self.attempts)
 
 
 class Step(StrEnum):
@@ -195,12 +225,54 @@ def next_step(job: Job) -> Step:
 
 
 def next_engine(job: Job, route: Route) -> tuple[EngineName, How] | None:
-    """Who tries next: each engine of the route once; a refused pass or remux is encoded by the same one. None: nobody."""
-    tried = [(a.engine, a.how) for a in job.attempts if a.closed]
+    """Who tries next; None: nobody.
+
+    Each engine of the route tries once, but a refused pass or remux is encoded by the same one, and the cloud is told what was
+    wrong with its outputs as often as the route allows. Last comes the finish on this machine, if there is an output to mend.
+    """
+    tried = [a for a in job.attempts if a.closed]
     if not tried:
         return route.engines[0], route.how
-    last_engine, last_how = tried[-1]
-    if last_how is not How.ENCODE:
-        return last_engine, How.ENCODE
-    left = [e for e in route.engines if e not in {engine for engine, how in tried if how is How.ENCODE}]
-    return (left[0], How.ENCODE) if left else None
+    last = tried[-1]
+    if last.how is not How.ENCODE:
+        return last.engine, How.ENCODE
+    refused = [a for a in tried if a.engine is EngineName.NEMO and isinstance(a.verdict, Refuse)]
+    if last in refused and len(refused) < 1 + route.follow_ups:
+        return EngineName.NEMO, How.ENCODE
+    encoded = {a.engine for a in tried if a.how is How.ENCODE}
+    if left := [e for e in route.engines if e not in encoded]:
+        return left[0], How.ENCODE
+    if route.finish and refused and EngineName.LOCAL not in encoded:
+        return EngineName.LOCAL, How.ENCODE
+    return None
+
+
+def follower(job: Job, route: Route, failure: Failure) -> tuple[EngineName, How] | None:
+    """Who would try next if the open attempt ended with this failure; None: nobody."""
+    closed = tuple(a if a.closed else replace(a, closed=True, failure=failure) for a in job.attempts)
+    return next_engine(replace(job, attempts=closed), route)
+
+
+def without_cloud(job: Job, route: Route) -> Route | None:
+    """The plan for a job that has not begun when nothing may be asked of the cloud; None: there is no other engine."""
+    left = tuple(e for e in route.engines if e is not EngineName.NEMO)
+    if not left or job.media is None:
+        return None
+    return Route(how=how(job.media, job.folder.preset, route.limit_bytes), engines=left, limit_bytes=route.limit_bytes)
+
+
+def materials(job: Job) -> tuple[Attempt, ...]:
+    """Whose outputs this machine may finish in place of the source: the cloud's that were refused, newest first.
+
+    Only of jobs with a person's own words: the cloud has followed them, and this machine cannot. A plain source is better than
+    what was made of it.
+    """
+    return tuple(a for a in reversed(job.attempts) if a.staged is not None and is_material(a)) if job.own_words else ()
+
+
+def is_material(attempt: Attempt) -> bool:
+    """Whether an attempt has left an output of the cloud that is refused, but sound enough to be made from."""
+    verdict = attempt.verdict
+    if attempt.engine is not EngineName.NEMO or not isinstance(verdict, Refuse):
+        return False
+    return verdict.reason not in {Reason.UNREADABLE, Reason.DECODE}

@@ -21,16 +21,40 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `intake.left_alone`  | something in an inbox that is no video of its own                    |
 | `job.added`          | a file came to rest in an inbox                                      |
 | `job.examined`       | what it needs: to be passed, re-wrapped or encoded                   |
+| `job.instruction_ignored` | what a person wrote beside a file cannot be followed, and why        |
 | `job.waiting`        | a job goes on at `until`                                             |
 | `job.refused`        | the judge refused an output; the next try follows                    |
 | `job.attempt_failed` | an engine could not make an output; the next one tries               |
 | `job.parked`         | a job rests until a person acts                                      |
+| `job.paying`         | what the next message may cost, and what is left; nothing is paid yet |
+| `job.paid`           | what it has cost                                                     |
+| `job.falls_back`     | the cloud is held, and another engine takes the job                  |
 | `job.bug`            | an error that nobody expected, with its traceback                    |
 | `job.failed`         | a job is over, its source lies in the failed folder                  |
 | `job.cancelled`      | a job is over without its file being touched                         |
 | `job.original`       | an original could not be put away as asked, and why                  |
 | `job.delivered`      | the canonical line: bytes before and after, seconds                  |
+| `cloud.session`      | a session was opened, or one is gone on with                         |
+| `cloud.session_lost` | the cloud has forgotten a session in which nothing was paid          |
+| `cloud.uploaded`     | the video lies in the session                                        |
+| `cloud.too_large`    | it was too large for the cloud and is made smaller                   |
+| `cloud.unsupported`  | the cloud does not take its kind; another one is made of it          |
+| `cloud.asked`        | a message left, in its words                                         |
+| `cloud.still_working` | the agent has been at it for so many minutes                         |
+| `cloud.answered`     | the agent's words                                                    |
+| `cloud.complained`   | an error inside the stream; the session's state decides              |
+| `cloud.stream_lost`  | the stream broke or timed out; the state is looked at                |
+| `cloud.edited`       | what changed in the timeline                                         |
+| `cloud.unasked`      | tracks that nobody asked for are asked away                          |
+| `cloud.unsent`       | a message never arrived, as the balance proves; it is sent again     |
+| `cloud.render`       | a render was submitted under an id                                   |
+| `cloud.render_refused` | it was not taken; once more with the timeline as it is now           |
+| `cloud.render_failed` | a render failed; once more under a new id                            |
+| `cloud.download_failed` | a result did not come whole; the other way is tried                  |
+| `cloud.downloaded`   | a result lies here, not yet judged                                   |
 | `engine.held`        | nothing new for an engine until then                                 |
+| `engine.back`        | it can work again                                                    |
+| `engine.bug`         | an error of its own when it was asked whether it can work            |
 | `folder.held`        | the same for a folder                                                |
 | `folder.away`        | an inbox cannot be read; its jobs wait                               |
 | `folder.back`        | it can be read again                                                 |
@@ -75,7 +99,11 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {REDACTED}"),
     # Signed addresses carry their signature in the query, some carry a password before the host.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#@\"'<>]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?\"'<>]*)\?[^\s\"'<>]*", re.IGNORECASE), rf"\1?{REDACTED}"),
+    # What follows "?" stays in one case: where to register names an account, and opens nothing.
+    (
+        re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?\"'<>]*)\?(?!bind=[\w-]+(?:[\s.,;)\"'<>]|$))[^\s\"'<>]*", re.IGNORECASE),
+        rf"\1?{REDACTED}",
+    ),
 )
 
 
@@ -159,9 +187,13 @@ def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     return {**first, **event}
 
 
-def get(name: str) -> structlog.stdlib.BoundLogger:
+#: What `get` gives.
+Logger = structlog.stdlib.BoundLogger
+
+
+def get(name: str) -> Logger:
     """The logger of a module; the name is its `__name__`, and what is not ours tells warnings only."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    logger: Logger = structlog.stdlib.get_logger(name)
     return logger
 
 

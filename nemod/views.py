@@ -15,9 +15,10 @@ from typing import Any, assert_never
 from nemod.config.model import Folder
 from nemod.config.units import format_duration, format_size
 from nemod.daemon.board import Running
-from nemod.failure import Failure
+from nemod.engines.base import EngineName
+from nemod.failure import Failure, Kind
 from nemod.job import TRANSITIONS, Job, JobId, JobState
-from nemod.ledger.ledger import HoldRow, engine_scope, folder_scope
+from nemod.ledger.ledger import HoldRow, Spending, engine_scope, folder_scope
 from nemod.media.verdict import Refuse
 from nemod.text import safe
 
@@ -111,7 +112,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What jobs are seen against: the running ones, the holds, whether a daemon is there, and the time."""
+    """What jobs are seen against: those that run or wait outside, the holds, whether a daemon is there, and the time."""
 
     board: Mapping[JobId, Running]
     holds: tuple[HoldRow, ...]
@@ -175,11 +176,18 @@ def stage(job: Job, scene: Scene) -> str:
 
 
 def _waits_for(job: Job, scene: Scene) -> str:
-    scopes = {folder_scope(job.folder.name), *(() if job.route is None else map(engine_scope, job.route.engines[:1]))}
+    engine = _engine(job)
+    scopes = {folder_scope(job.folder.name), *(() if engine is None else (engine_scope(EngineName(engine)),))}
     for hold in scene.holds:
-        if hold.scope in scopes and (hold.until is None or hold.until > scene.now):
+        # Who only polls has paid: want of credits does not hold it.
+        paid = job.polling and hold.failure.kind is Kind.CREDITS
+        if hold.scope in scopes and not paid and (hold.until is None or hold.until > scene.now):
             until = "" if hold.until is None else f" until {clock(hold.until, now=scene.now)}"
             return f"waiting{until}: {hold.failure.detail}"
+    if job.due > scene.now and job.polling:
+        resting = scene.board.get(job.id)
+        doing = resting.stage if resting is not None and resting.rests else "made in the cloud"
+        return f"{doing}, next look at {clock(job.due, now=scene.now, seconds=True)}" + _because(job.failure)
     if job.due > scene.now:
         return f"waiting until {clock(job.due, now=scene.now)}" + _because(job.failure)
     return "waiting for its turn"
@@ -200,13 +208,22 @@ def failure_view(failure: Failure) -> FailureView:
     return FailureView(kind=failure.kind.value, detail=failure.detail, hint=failure.hint)
 
 
-def job_detail(job: Job, scene: Scene, history: Iterable[tuple[float, str | None, str]]) -> dict[str, Any]:
-    """Everything about a job, as JSON has it: the fields of `JobView`, then facts, this round's tries and the history."""
+def job_detail(
+    job: Job, scene: Scene, history: Iterable[tuple[float, str | None, str]], *, spendings: Sequence[Spending] = ()
+) -> dict[str, Any]:
+    """Everything about a job, as JSON has it: the fields of `JobView`, then facts, this round's tries and the history.
+
+    `credits` is what it has cost in the cloud, or may have; None: nothing was paid. `parent` is the job whose session it goes
+    on in.
+    """
     return {
         **fields(job_view(job, scene)),
         "how": None if job.route is None else job.route.how.value,
         "original": job.disposed,  # archived, kept, trashed, deleted, gone or changed
         "started": job.started,
+        "parent": job.parent,
+        "instruction": job.instruction,
+        "credits": sum(s.expected if s.cost is None else s.cost for s in spendings) if spendings else None,
         "media": None if job.media is None else asdict(job.media),
         "tries": [
             {
@@ -318,10 +335,11 @@ def limit_text(limit_bytes: int | None) -> str:
     return "smaller than before" if limit_bytes is None else format_size(limit_bytes)
 
 
-def clock(at: float, *, now: float) -> str:
+def clock(at: float, *, now: float, seconds: bool = False) -> str:
     """A moment in local time: "10:42", with its date when it is not today's."""
     moment, today = datetime.fromtimestamp(at).astimezone(), datetime.fromtimestamp(now).astimezone()
-    return moment.strftime("%H:%M" if moment.date() == today.date() else "%Y-%m-%d %H:%M")
+    time = "%H:%M:%S" if seconds else "%H:%M"
+    return moment.strftime(time if moment.date() == today.date() else f"%Y-%m-%d {time}")
 
 
 def tilde(path: str | Path, home: Path) -> str:

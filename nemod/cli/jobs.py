@@ -26,7 +26,6 @@ from nemod.cli.common import (
 )
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config, Folder
-from nemod.config.parse import parse
 from nemod.config.units import format_exact
 from nemod.daemon import locks
 from nemod.daemon.locks import Busy, Lock
@@ -44,6 +43,7 @@ ANSWER_S, ASK_EVERY_S = 2.5, 0.05
 MEANT_FOR: Mapping[Verb, frozenset[JobState]] = {
     Verb.CANCEL: frozenset(OPEN),
     Verb.RETRY: frozenset({JobState.FAILED, JobState.CANCELLED}),
+    Verb.PAY_AGAIN: frozenset({JobState.FAILED, JobState.CANCELLED, JobState.PARKED}),
     Verb.RELEASE: frozenset({JobState.PARKED, JobState.QUEUED}),
     Verb.FIRST: frozenset({JobState.QUEUED}),
 }
@@ -59,7 +59,12 @@ def register(app: typer.Typer) -> None:
         epilog="\b\nExamples:\n  nemod jobs list\n  nemod jobs list --state failed\n  nemod jobs list --all --json | jq length",
     )(show_all)
     group.command("show", epilog="\b\nExamples:\n  nemod jobs show 7\n  nemod jobs show 7 --json | jq .history")(show_one)
-    group.command("retry", epilog="\b\nExample:\n  nemod jobs retry 7 9")(retry)
+    group.command(
+        "retry",
+        epilog="\b\nExamples:\n"
+        "  nemod jobs retry 7 9\n"
+        "  nemod jobs retry --pay-again 7       in a new cloud session, which may cost credits once more",
+    )(retry)
     group.command("cancel", epilog="\b\nExample:\n  nemod jobs cancel 7")(cancel)
     group.command("release", epilog="\b\nExample:\n  nemod jobs release 7")(release)
     group.command("first", epilog="\b\nExample:\n  nemod jobs first 7")(first)
@@ -102,7 +107,9 @@ def show_one(
         found = None if ledger is None else ledger.job(JobId(job))
         if ledger is None or found is None:
             raise _unknown([job])
-        detail = job_detail(found, scene(where.state, ledger), ledger.history(found.id))
+        detail = job_detail(
+            found, scene(where.state, ledger), ledger.history(found.id), spendings=ledger.spendings(job=found.id)
+        )
     if as_json:
         print_json(detail)
     else:
@@ -151,12 +158,19 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def retry(ids: IdsArgument, config: ConfigOption = None) -> None:
+def retry(
+    ids: IdsArgument,
+    pay_again: Annotated[
+        bool, typer.Option("--pay-again", help="Begin anew in the cloud and pay again; parked jobs, too.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Start failed or cancelled jobs again.
 
-    With the folder and its preset as the config has them now.
+    With the folder and its preset as the config has them now. What was made in the cloud goes on in the same session, so that
+    nothing is paid twice, unless you say so.
     """
-    _ask(Verb.RETRY, ids, config)
+    _ask(Verb.PAY_AGAIN if pay_again else Verb.RETRY, ids, config)
 
 
 def cancel(ids: IdsArgument, config: ConfigOption = None) -> None:
@@ -230,7 +244,7 @@ def _do(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> bool:
 
 
 def _folders(where: Places) -> Mapping[str, Folder]:
-    config = parse(where.config, home=where.home)
+    config = where.read()
     return {folder.name: folder for folder in config.folders} if isinstance(config, Config) else {}
 
 

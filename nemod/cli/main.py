@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from nemod.cli import compress, config, folders, jobs, look, run
+from nemod.cli import account, ask, compress, config, folders, jobs, look, run, sandbox
 from nemod.cli.common import complain, say, tell
 from nemod.cli.exits import ExitCode, Stop, epilog
 from nemod.failure import NemodError
@@ -57,7 +57,7 @@ def _root(
     """Nothing of its own: commands follow."""
 
 
-for module in (run, compress, look, config, jobs, folders):
+for module in (run, compress, look, config, jobs, ask, folders, account, sandbox):
     module.register(app)
 
 

@@ -14,17 +14,16 @@ import typer
 from nemod import logs
 from nemod.cli import story
 from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell
+from nemod.cli.engines import Workshop
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.progress import Lines
 from nemod.config.model import Config
-from nemod.config.parse import parse
 from nemod.config.prepare import prepare, stops
 from nemod.config.problem import Problem
 from nemod.config.write import write_default
 from nemod.daemon import locks
 from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.service import Ending, Outcome, Service, open_ledger
-from nemod.engines.local.engine import LocalEngine
 from nemod.engines.local.tools import find_ffmpeg
 from nemod.job import JobId
 from nemod.ledger.desk import Desk
@@ -130,9 +129,15 @@ def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
         untold=story.UNTOLD,
     )
     ffmpeg = find_ffmpeg(settings.ffmpeg)
-    engine = LocalEngine(ffmpeg)
+    workshop = Workshop(where.state, ffmpeg, env=where.env, home=where.home)
     service = Service(
-        config, where.state, {engine.name: engine}, ffmpeg, reread=partial(_reread, where.config, where.home), once=once
+        config,
+        where.state,
+        workshop.refit,
+        ffmpeg,
+        reread=partial(_reread, where),
+        available=workshop.available,
+        once=once,
     )
     live = settings.log_format != "json"
 
@@ -157,11 +162,11 @@ def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
     return asyncio.run(serve())
 
 
-def _reread(file: Path, home: Path) -> Config | tuple[Problem, ...]:
-    config = parse(file, home=home)
+def _reread(where: Places) -> Config | tuple[Problem, ...]:
+    config = where.read()
     if not isinstance(config, Config):
         return config
-    return tuple(filter(stops, prepare(config, home=home))) or config
+    return tuple(filter(stops, prepare(config, home=where.home))) or config
 
 
 def _introduce(config: Config, home: Path) -> None:

@@ -20,7 +20,7 @@ def line(event: Mapping[str, Any], *, home: Path) -> str:
     """A log event as a line."""
     name = str(event.get("event", ""))
     moment = datetime.fromisoformat(str(event["timestamp"])).astimezone().strftime("%H:%M:%S")
-    word = name.rpartition(".")[2] if name.startswith("job.") else name
+    word = name.rpartition(".")[2].replace("_", " ") if name.startswith(("job.", "cloud.")) else name
     parts = [f"{moment}  {word:<11}", *_told(name, event, home)]
     return "  ".join(part for part in parts if part)
 
@@ -36,8 +36,28 @@ def _told(name: str, event: Mapping[str, Any], home: Path) -> list[str]:
             return [file, safe(str(event["why"])), safe(str(event["hint"])), f"(now {tilde(str(event['lies']), home)})"]
         case "daemon.stopping" | "daemon.stopped":
             return []
+        case "job.paying":
+            left = "" if event.get("left_credits") is None else f" of {event['left_credits']:g}"
+            return [file, f"about {event['expected_credits']:g}{left} credits"]
+        case "job.paid":
+            left = "" if event.get("left_credits") is None else f"; {event['left_credits']:g} left"
+            return [file, f"it cost {event['credits']:g} credits{left}"]
+        case "cloud.session":
+            return [file, "goes on in its session" if event.get("continued") else "a session is open"]
+        case "cloud.uploaded":
+            return [file, f"{format_size(event['size_bytes'])} sent", safe(str(event["made"]))]
+        case "cloud.asked":
+            return [file, f'"{safe(str(event["message"]))}"']
+        case "cloud.answered":
+            return [file, f'"{safe(str(event["says"]))}"']
+        case "cloud.edited":
+            return [file, safe(str(event["changed"])), safe(str(event["timeline"]))]
+        case "cloud.render":
+            return [file, safe(str(event["timeline"]))]
+        case "cloud.downloaded":
+            return [file, f"{format_size(event['size_bytes'])}, now looked at"]
         case _:
-            skipped = {"event", "level", "logger", "timestamp", "file", "kind", "exception"}
+            skipped = {"event", "level", "logger", "timestamp", "file", "job", "kind", "exception"}
             rest = {key: value for key, value in event.items() if key not in skipped and value not in (None, "")}
             why = [safe(str(rest.pop(key))) for key in ("folder", "why", "says", "problem", "hint") if key in rest]
             if isinstance(until := rest.pop("until", None), float):

@@ -20,12 +20,16 @@ EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """How far a job is; `stage` in words, `fraction` from 0 to 1, `speed` in seconds of video per second."""
+    """How far a job is; `stage` in words, `fraction` from 0 to 1, `speed` in seconds of video per second.
+
+    `rests` says that it does not run, but waits for what the stage says to be done elsewhere.
+    """
 
     stage: str
     fraction: float | None = None
     speed: float | None = None
     left_s: float | None = None
+    rests: bool = False
 
 
 class Board:
@@ -37,6 +41,7 @@ class Board:
         self._clock = clock
         self._written = float("-inf")
         self._jobs: dict[JobId, Running] = {}
+        self._resting: dict[JobId, Running] = {}
 
     @property
     def jobs(self) -> Mapping[JobId, Running]:
@@ -45,11 +50,17 @@ class Board:
 
     def show(self, job: JobId, progress: Progress) -> None:
         """A job has come so far."""
+        self._resting.pop(job, None)
         self._jobs[job] = Running(
             stage=progress.stage, fraction=progress.fraction, speed=progress.speed, left_s=progress.left_s
         )
         if self._clock() - self._written >= EVERY_S:
             self.write()
+
+    def rest(self, job: JobId) -> None:
+        """A job will wait for what it has last been said to do."""
+        if (running := self._jobs.get(job)) is not None:
+            self._resting[job] = Running(stage=running.stage, rests=True)
 
     def remove(self, job: JobId) -> None:
         """A job no longer runs."""
@@ -61,7 +72,8 @@ class Board:
         if self._file is None:
             return
         self._written = self._clock()
-        text = json.dumps({"pid": os.getpid(), "jobs": {str(job): asdict(r) for job, r in self._jobs.items()}})
+        seen = {**self._resting, **self._jobs}
+        text = json.dumps({"pid": os.getpid(), "jobs": {str(job): asdict(running) for job, running in seen.items()}})
         fresh = self._file.with_suffix(".new")
         try:
             fresh.write_text(text, encoding="utf-8")
@@ -72,7 +84,7 @@ class Board:
 
 
 def read_board(folder: Path) -> Mapping[JobId, Running]:
-    """What the daemon of this state folder was doing half a second ago; empty when that cannot be known."""
+    """What the daemon of this state folder was doing half a second ago, or waits for; empty when that cannot be known."""
     try:
         raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
         return {JobId(int(job)): Running(**fields) for job, fields in raw["jobs"].items()}

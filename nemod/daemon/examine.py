@@ -1,20 +1,28 @@
-"""The two looks at a file: what a source is before the work, and whether an output keeps the promise after it."""
+"""The two looks at a file: what a source is before the work, and whether an output keeps the promise after it.
+
+What a person has written beside a source belongs to the first look, and is read at its end: whoever drops a video and then
+its instruction has until then.
+"""
 
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemod.config.model import Preset
+from nemod import logs
+from nemod.config.model import EnginePolicy, Folder, Nemo, Preset
 from nemod.daemon.route import route
 from nemod.daemon.source import verify
 from nemod.engines.base import EngineName
 from nemod.failure import LOOKS_CLOSED_S, LOOKS_UNKNOWN_S, Failure, Kind, NemodError
+from nemod.intake.sidecar import Sidecar, instruction_for
 from nemod.intake.writers import being_written
 from nemod.job import Job, Route
 from nemod.media.decode import decode_errors
 from nemod.media.info import MediaInfo
 from nemod.media.probe import ProbeError, probe
 from nemod.media.verdict import How, Reason, Refuse, Verdict, judge
+
+log = logs.get(__name__)
 
 #: A probe reads the whole file once; at 10 MB/s this is room for a terabyte on slow network disks, and no more.
 PROBE_TIMEOUT_S = 3600.0
@@ -26,23 +34,41 @@ class NotYet(NemodError):  # noqa: N818 - a state, not an error
     """The source is not whole, or not whole yet."""
 
 
+class Unread(NemodError):  # noqa: N818 - a state, not an error
+    """There is an instruction, and nobody knows what it says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What a source is, how it will become its output, and what a person wants of it; None: what the preset says."""
+
+    media: MediaInfo
+    route: Route
+    instruction: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examiner:
     """Looks at files with the probe and an ffmpeg.
 
     `patient` says whether a file that looks unfinished is waited for: the daemon does, a person at a command line is told at
-    once, and takes a file that was cut off as it is.
+    once, and takes a file that was cut off as it is. What lies beside a file speaks to the daemon only, too.
     """
 
     ffmpeg: Path
     patient: bool = True
 
-    async def examine(self, job: Job, engines: frozenset[EngineName]) -> tuple[MediaInfo, Route]:
+    async def examine(self, job: Job, engines: frozenset[EngineName], nemo: Nemo) -> Examined:
         """What the source is, and how it will become its output.
 
+        A job that goes on in a session has no source to look at: what its parent's was stands in it.
+
         Raises:
-            NemodError: it changed, is unfinished, or is no video.
+            NemodError: it changed, is unfinished, is no video, or has an instruction that cannot be read.
         """
+        if job.asked and job.media is not None:
+            way = route(job.folder, job.media, engines=engines, nemo=nemo, instruction=job.instruction, asked=True)
+            return Examined(media=job.media, route=way, instruction=job.instruction)
         await asyncio.to_thread(verify, job)
         if self.patient and await asyncio.to_thread(being_written, job.source) is True:
             raise NotYet(Failure(kind=Kind.BUSY, detail="Another program still has the file open for writing."))
@@ -58,7 +84,11 @@ class Examiner:
             )
         # What was read must be what was accepted: a file may have changed while the probe read it.
         await asyncio.to_thread(verify, job)
-        return media, route(job.folder, media, engines=engines)
+        instruction = job.instruction
+        if not job.asked:
+            instruction = await asyncio.to_thread(instruction_of, job, engines) if self.patient else None
+        way = route(job.folder, media, engines=engines, nemo=nemo, instruction=instruction, asked=job.asked)
+        return Examined(media=media, route=way, instruction=instruction)
 
     async def looks(self, source: Path) -> tuple[float, ...]:
         """How long to wait before each further look at a file that is not whole: long where nobody knows who writes."""
@@ -67,8 +97,10 @@ class Examiner:
         known = await asyncio.to_thread(being_written, source) is not None
         return LOOKS_CLOSED_S if known else LOOKS_UNKNOWN_S
 
-    async def judge(self, source: MediaInfo, output: Path, *, preset: Preset, limit_bytes: int, how: How) -> Verdict:
-        """Probe and decode an output from end to end and hold it against its source."""
+    async def judge(
+        self, source: MediaInfo, output: Path, *, preset: Preset, limit_bytes: int, how: How, edited: bool = False
+    ) -> Verdict:
+        """Probe and decode an output from end to end and hold it against its source, as far as it should be like it."""
         size = (await asyncio.to_thread(output.stat)).st_size
         if size > limit_bytes:
             detail = f"The output has {size:,} bytes, {size - limit_bytes:,} over the limit."
@@ -79,4 +111,38 @@ class Examiner:
             return Refuse(reason=Reason.UNREADABLE, detail=f"The output cannot be read: {error}", size_bytes=size)
         patience = max(DECODE_LEAST_S, DECODE_PER_S * made.duration_s)
         broken = await decode_errors(self.ffmpeg, output, timeout_s=patience)
-        return judge(source, made, preset=preset, limit_bytes=limit_bytes, decode_error=broken, how=how)
+        return judge(source, made, preset=preset, limit_bytes=limit_bytes, decode_error=broken, how=how, edited=edited)
+
+
+def instruction_of(job: Job, engines: frozenset[EngineName]) -> str | None:
+    """What a person wants of a file, if there is somebody who can do it.
+
+    Raises:
+        Unread: it cannot be read.
+    """
+    try:
+        found = instruction_for(job.source, job.folder.inbox, relpath=job.relpath)
+    except OSError as error:
+        detail = f"The instruction beside the file cannot be read: {error.strerror or error}."
+        raise Unread(Failure(kind=Kind.TRANSIENT, detail=detail, hint="Make it readable, or remove it.")) from error
+    if found is None:
+        return None
+    if why := _ignored(job.folder, engines):
+        _tell_ignored(job, found, why)
+        return None
+    return found.text
+
+
+def _ignored(folder: Folder, engines: frozenset[EngineName]) -> str:
+    match folder.engine:
+        case EnginePolicy.LOCAL:
+            return "This folder is worked on by this machine alone, which follows its preset and understands no words."
+        case EnginePolicy.AUTO if EngineName.NEMO not in engines:
+            return "Only the cloud understands words, and there is no account for it."
+        case _:
+            return ""
+
+
+def _tell_ignored(job: Job, found: Sidecar, why: str) -> None:
+    name = str(found.file)
+    log.warning("job.instruction_ignored", job=job.id, folder=job.folder.name, file=job.relpath, instruction=name, why=why)

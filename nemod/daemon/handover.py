@@ -2,7 +2,8 @@
 
 Rules kept here:
 - the last gate before the outbox is the size in bytes of the file as it lies there;
-- the source is touched only after the delivery is recorded, and only if it is still the file that was read.
+- the source is touched only after the delivery is recorded, and only if it is still the file that was read;
+- what a person wrote beside it goes with it; a job that goes on in another's session touches neither.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from nemod import logs
 from nemod.daemon.source import verify
-from nemod.delivery import names, originals, publish, reason
+from nemod.delivery import names, originals, publish, reason, sidecar
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, Move
 from nemod.ledger.desk import Desk
@@ -80,6 +81,9 @@ class Handover:
     async def dispose(self, job: Job) -> None:
         """Put the original away as the folder's policy says."""
         folder = job.folder
+        if job.asked:
+            await self.desk(Ledger.disposed, job.id, originals.Fate.KEPT, None)
+            return
         if folder.failed is not None and job.source.is_relative_to(folder.failed):
             await asyncio.to_thread(reason.clear_reason, job.source)  # a retry went well: the explanation goes with its file
         done = await asyncio.to_thread(
@@ -90,17 +94,27 @@ class Handover:
             originals=folder.originals,
             relpath=job.relpath,
         )
-        if done.note:
-            log.warning("job.original", job=job.id, file=job.relpath, how=done.how, why=done.note)
+        beside = await asyncio.to_thread(
+            originals.dispose_sidecar,
+            job.source,
+            done,
+            after=folder.after,
+            originals=folder.originals,
+            relpath=job.relpath,
+        )
+        for note in filter(None, (done.note, beside)):
+            log.warning("job.original", job=job.id, file=job.relpath, how=done.how, why=note)
         await self.desk(Ledger.disposed, job.id, done.how, done.path)
 
     async def finish(self, job: Job, *, now: float) -> None:
         """Clear the work away and write the canonical line."""
         attempt = job.attempt
+        await _clear(job)
         if attempt is not None:
-            await asyncio.to_thread(publish.clear_work, attempt.folder)
             await self.desk(Ledger.close_attempt, attempt.id, failure=None, now=now)
         await self.desk(Ledger.move, job.id, Move.FINISH, now=now)
+        spendings = await self.desk(Ledger.spendings, job=job.id)
+        paid = sum(one.expected if one.cost is None else one.cost for one in spendings)
         made = attempt.note if attempt is not None else ""
         if (job.delivered_bytes or 0) > job.fingerprint.size_bytes and job.route is not None and job.route.how is How.ENCODE:
             made += "; larger than its source, which would not play everywhere"
@@ -121,6 +135,7 @@ class Handover:
             took_s=round(now - (job.started or now), 2),
             waited_s=round((job.started or now) - job.created, 2),
             attempts=len(job.attempts),
+            **({"credits": round(paid, 2)} if spendings else {}),
         )
 
     # -- failures ---------------------------------------------------------------------------------------------------------
@@ -154,12 +169,15 @@ class Handover:
                 log_hint=self.log_hint,
             )
             await asyncio.to_thread(reason.write_reason, target, text)
+        if moved and (note := await asyncio.to_thread(sidecar.move_along, job.source, target)):
+            log.warning("job.original", job=job.id, file=job.relpath, how="failed", why=note)
         await self.desk(Ledger.quarantined, job.id, source=target if moved else job.source, moved=moved)
 
     async def fail(self, job: Job, *, now: float) -> None:
         """The end of a failed job."""
         failure = job.failing
         assert failure is not None  # noqa: S101 - next_step has seen it
+        await _clear(job)
         await self.desk(Ledger.move, job.id, Move.FAIL, now=now)
         log.error(
             "job.failed",
@@ -171,6 +189,12 @@ class Handover:
             hint=failure.hint,
             lies=str(job.source),
         )
+
+
+async def _clear(job: Job) -> None:
+    """Remove every try's folder: an output that was refused may have been kept for the next one to work on."""
+    for attempt in job.attempts:
+        await asyncio.to_thread(publish.clear_work, attempt.folder)
 
 
 def _targets(job: Job) -> Iterator[Path]:

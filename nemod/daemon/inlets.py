@@ -184,5 +184,5 @@ class Inlets:
         if not inlet.away:
             inlet.away = True
             log.warning("folder.away", folder=name, inbox=str(inlet.intake.folder.inbox), why=error.failure.detail)
-        await self._desk(Ledger.hold, folder_scope(name), until=None, failure=error.failure)
+        await self._desk(Ledger.hold, folder_scope(name), until=None, failure=error.failure, now=time.time())
         self._timers.soon(f"away {name}", AWAY_EVERY_S, lambda: self.poke(name))

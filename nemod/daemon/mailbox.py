@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nemod.config.model import Folder
+from nemod.daemon.asking import no_session, under_way
 from nemod.daemon.source import fingerprint_of
 from nemod.job import Job, JobId, JobState, Move
 from nemod.ledger.ledger import Ledger, engine_scope, folder_scope
@@ -16,22 +17,40 @@ class Verb(StrEnum):
 
     CANCEL = "cancel"
     RETRY = "retry"
+    PAY_AGAIN = "pay-again"  # retry, and begin anew in the cloud
     RELEASE = "release"
     FIRST = "first"
+    ASK = "ask"
     RELOAD = "reload"
+    ACCOUNT = "account"  # it was changed; about no job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of a request: whether it could be done, and a sentence; `running` says that its job must be stopped first."""
+    """What came of a request: whether it could be done, and a sentence.
+
+    `running` is a job that must be stopped first, `made` one that came of it.
+    """
 
     done: bool
     says: str
     running: JobId | None = None
+    made: JobId | None = None
 
 
-def apply(ledger: Ledger, verb: Verb, job_id: JobId, folders: Mapping[str, Folder], *, now: float) -> Answer:
-    """Do what was asked of a job, as far as the ledger alone can."""
+def apply(
+    ledger: Ledger, verb: Verb, job_id: JobId, folders: Mapping[str, Folder], *, now: float, text: str | None = None
+) -> Answer:
+    """Do what was asked of a job, as far as the ledger alone can.
+
+    Args:
+        ledger: the ledger.
+        verb: what was asked.
+        job_id: of which job.
+        folders: as the config has them now.
+        now: epoch seconds.
+        text: the words that came with it; without any, ASK means to render again what stands in the session.
+    """
     job = ledger.job(job_id)
     if job is None:
         return Answer(done=False, says=f"There is no job {job_id}.")
@@ -39,14 +58,18 @@ def apply(ledger: Ledger, verb: Verb, job_id: JobId, folders: Mapping[str, Folde
         case Verb.CANCEL:
             return _cancel(ledger, job, now=now)
         case Verb.RETRY:
-            return _retry(ledger, job, folders, now=now)
+            return _retry(ledger, job, folders, now=now, pay_again=False)
+        case Verb.PAY_AGAIN:
+            return _retry(ledger, job, folders, now=now, pay_again=True)
         case Verb.RELEASE:
             return _release(ledger, job, now=now)
         case Verb.FIRST:
             if ledger.first(job_id):
                 return Answer(done=True, says=f"Job {job_id} goes next.")
             return Answer(done=False, says=f"Job {job_id} is {job.state}; only a queued job can be put first.")
-        case Verb.RELOAD:
+        case Verb.ASK:
+            return _ask(ledger, job, text, folders, now=now)
+        case Verb.RELOAD | Verb.ACCOUNT:
             return Answer(done=True, says="")
 
 
@@ -62,15 +85,18 @@ def _cancel(ledger: Ledger, job: Job, *, now: float) -> Answer:
     return Answer(done=False, says=f"Job {job.id} is {job.state}; there is nothing to cancel.")
 
 
-def _retry(ledger: Ledger, job: Job, folders: Mapping[str, Folder], *, now: float) -> Answer:
+def _retry(ledger: Ledger, job: Job, folders: Mapping[str, Folder], *, now: float, pay_again: bool) -> Answer:
+    if job.asked and (why := no_session(ledger, job, folders)):
+        return Answer(done=False, says=why)
     fresh = None
-    if not job.present:
+    if not job.present and not job.asked:  # what it goes on with lies in a session, not in a folder
         with suppress(OSError):
             fresh = fingerprint_of(job.source)
         if fresh is None:
             return Answer(done=False, says=f"The source of job {job.id} is no longer at {job.source}; drop it again.")
     back = job.source == job.folder.inbox / job.relpath
-    if ledger.retry(job.id, folder=folders.get(job.folder.name), found=fresh, present=back, now=now):
+    folder = folders.get(job.folder.name)
+    if ledger.retry(job.id, folder=folder, found=fresh, present=back, now=now, pay_again=pay_again):
         return Answer(done=True, says=f"Job {job.id} starts again.")
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         return Answer(done=False, says=f"The file that lies at {job.source} now is another job's.")
@@ -89,3 +115,12 @@ def _release(ledger: Ledger, job: Job, *, now: float) -> Answer:
         ledger.hurry(job.id, now=now)
         return Answer(done=True, says=f"Job {job.id} goes on now.")
     return Answer(done=False, says=f"Job {job.id} is {job.state}; only a waiting job can be released.")
+
+
+def _ask(ledger: Ledger, job: Job, text: str | None, folders: Mapping[str, Folder], *, now: float) -> Answer:
+    """Let a person's wish go on in the session of a job, as a job of its own."""
+    if why := no_session(ledger, job, folders) or under_way(job):
+        return Answer(done=False, says=why)
+    child = ledger.add_child(job.id, text, now=now)
+    says = f"Job {child} goes on in the session of job {job.id}; its result will appear in {job.folder.outbox}."
+    return Answer(done=True, says=says, made=child)

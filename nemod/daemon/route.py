@@ -1,6 +1,8 @@
 """Which engines may make a job's output, in which order. Pure."""
 
-from nemod.config.model import EnginePolicy, Folder
+from dataclasses import replace
+
+from nemod.config.model import EnginePolicy, Finish, Folder, Nemo
 from nemod.engines.base import EngineName
 from nemod.job import Route
 from nemod.media.info import MediaInfo
@@ -13,24 +15,46 @@ def limit_of(folder: Folder, media: MediaInfo) -> int:
     return media.size_bytes - 1 if limit is None else limit
 
 
-def route(folder: Folder, media: MediaInfo, *, engines: frozenset[EngineName]) -> Route:
+def route(
+    folder: Folder,
+    media: MediaInfo,
+    *,
+    engines: frozenset[EngineName],
+    nemo: Nemo,
+    instruction: str | None = None,
+    asked: bool = False,
+) -> Route:
     """The plan for a source.
 
     Args:
         folder: its policy and preset.
         media: the source.
-        engines: those that this daemon has; the cloud is among them only when there is an account.
+        engines: those that may be used for this folder; for `auto` the cloud is among them only when there is an account.
+        nemo: how often the cloud is told what was wrong, and who finishes what it could not make small enough.
+        instruction: a person's own words for this file; only the cloud can follow them.
+        asked: it goes on in the session of another job, so only the cloud can make it.
     """
     limit = limit_of(folder, media)
+    finish = nemo.finish is Finish.LOCAL and EngineName.LOCAL in engines
+    cloud = Route(how=How.ENCODE, engines=(EngineName.NEMO,), limit_bytes=limit, follow_ups=nemo.follow_ups, finish=finish)
+    if asked:
+        return cloud
+    wanted = _wanted(folder.engine, engines)
     way = how(media, folder.preset, limit)
-    if way is not How.ENCODE:
+    follows = instruction is not None and EngineName.NEMO in wanted
+    if way is not How.ENCODE and not follows:
         # Nothing to pay and nothing to wait for: it never leaves the machine, whatever the policy.
         return Route(how=way, engines=(EngineName.LOCAL,), limit_bytes=limit)
-    match folder.engine:
+    if EngineName.NEMO not in wanted:
+        return Route(how=way, engines=wanted, limit_bytes=limit)
+    return cloud if EngineName.LOCAL not in wanted else replace(cloud, engines=wanted, finish=False)
+
+
+def _wanted(policy: EnginePolicy, engines: frozenset[EngineName]) -> tuple[EngineName, ...]:
+    match policy:
         case EnginePolicy.LOCAL:
-            wanted: tuple[EngineName, ...] = (EngineName.LOCAL,)
+            return (EngineName.LOCAL,)
         case EnginePolicy.NEMO:
-            wanted = (EngineName.NEMO,)
+            return (EngineName.NEMO,)
         case EnginePolicy.AUTO:
-            wanted = tuple(e for e in (EngineName.NEMO, EngineName.LOCAL) if e in engines)
-    return Route(how=way, engines=wanted, limit_bytes=limit)
+            return tuple(e for e in (EngineName.NEMO, EngineName.LOCAL) if e in engines)

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from nemod import logs
-from nemod.config.model import Config
+from nemod.config.model import Config, Folder
 from nemod.config.problem import Problem
 from nemod.daemon import board as board_file
 from nemod.daemon.board import Board
 from nemod.daemon.examine import Examiner
+from nemod.daemon.fleet import Fleet, Refit
 from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
 from nemod.daemon.locks import Busy
@@ -29,9 +30,10 @@ from nemod.daemon.mailbox import Verb, apply
 from nemod.daemon.runner import Runner
 from nemod.daemon.timers import Timers
 from nemod.delivery.publish import sweep
-from nemod.engines.base import Engine, EngineName
+from nemod.engines.base import EngineName
+from nemod.failure import Kind, NemodError
 from nemod.intake.mounts import file_system
-from nemod.job import JobId, JobState, Lane, Move
+from nemod.job import Job, JobId, JobState, Lane, Move, next_engine
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
 
@@ -39,7 +41,11 @@ log = logs.get(__name__)
 
 LEDGER = "ledger.sqlite3"
 LIGHT_SLOTS = 2
+#: Jobs that ask the cloud how far it is, or fetch a result, need none of its slots; these are theirs.
+POLL_SLOTS = 4
 MAIL_EVERY_S = 0.5
+#: An engine that waits for a person is asked again this often: what was paid in or installed is noticed by itself.
+ENGINES_EVERY_S = 300.0
 #: How long a polite stop may take before the process ends without it; the ledger makes good for the rest.
 STOP_S = 8.0
 #: `once` waits for a file that may yet become whole, and for a back-off, if that is no longer than this.
@@ -72,6 +78,15 @@ def open_ledger(state: Path) -> Ledger:
     return Ledger.open(state / LEDGER, wal=not file_system(state).remote)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A job that runs, and whose slot it takes."""
+
+    task: asyncio.Task[None]
+    lane: Lane
+    polling: bool
+
+
 class Service:
     """One daemon over one state folder; the caller holds the lock."""
 
@@ -79,25 +94,38 @@ class Service:
         self,
         config: Config,
         state: Path,
-        engines: Mapping[EngineName, Engine],
+        refit: Refit,
         ffmpeg: Path,
         *,
         reread: Callable[[], Config | tuple[Problem, ...]],
+        available: Callable[[Folder], frozenset[EngineName]] | None = None,
         once: bool = False,
     ) -> None:
-        """Prepare; nothing is touched before `run`."""
+        """Prepare; nothing is touched before `run`.
+
+        Args:
+            config: to begin with.
+            state: the folder of the ledger.
+            refit: makes the engines for a config; asked at the start and after every change of the config or the account.
+            ffmpeg: who checks outputs.
+            reread: reads the config again.
+            available: which engines a folder may use; None: any.
+            once: end when nothing is left that could be done now.
+        """
         self.config = config
         self.board = Board(state / board_file.FILE)
         self._state = state
-        self._engines = engines
+        self._fleet = Fleet(refit, available)
         self._ffmpeg = ffmpeg
         self._reread = reread
         self._once = once
-        self._running: dict[JobId, tuple[asyncio.Task[None], Lane]] = {}
+        self._running: dict[JobId, _Held] = {}
         self._failed = 0
         self._work = asyncio.Event()
         self._mail = asyncio.Event()
         self._reload = asyncio.Event()
+        self._look = asyncio.Event()  # at engines, of which these have never worked as they are now
+        self._doubted = {EngineName.NEMO}
         self._stop: asyncio.Future[Ending] | None = None
         self._timers = Timers()
 
@@ -114,15 +142,18 @@ class Service:
         inlets = Inlets(desk, self._timers, loop, arrived=self._work.set)
         try:
             await self._recover(desk)
+            self._fleet.equip(self.config)
             runner = Runner(
                 desk=desk,
-                engines=self._engines,
+                engines=lambda: self._fleet.engines,
+                available=self._fleet.available,
+                nemo=lambda: self.config.nemo,
                 examiner=Examiner(ffmpeg=self._ffmpeg),
                 handover=Handover(desk=desk),
                 board=self.board,
                 clock=time.time,
             )
-            await self._check_engines(desk)
+            await self._fleet.check(desk, EngineName.LOCAL)
             self._timers.start()
             if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
                 raise Busy(", ".join(sorted(taken)))
@@ -147,16 +178,6 @@ class Service:
             for swept in await asyncio.to_thread(sweep, outbox, keep):
                 log.info("delivery.swept", folder=str(swept))
 
-    async def _check_engines(self, desk: Desk) -> None:
-        """An engine that works is held no more; one that does not is held before a job meets it."""
-        for name, engine in self._engines.items():
-            failure = await engine.ready()
-            if failure is None:
-                await desk(Ledger.unhold, engine_scope(name))
-            else:
-                log.error("engine.held", engine=name, why=failure.detail, hint=failure.hint)
-                await desk(Ledger.hold, engine_scope(name), until=time.time() + 60, failure=failure)
-
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop, number)
@@ -171,17 +192,19 @@ class Service:
     def _arm(self, inlets: Inlets) -> None:
         self._timers.every("rescan", self.config.settings.rescan_s, inlets.poke_all)
         self._timers.every("mail", MAIL_EVERY_S, self._mail.set)
+        self._timers.every("engines", ENGINES_EVERY_S, self._look.set)
 
     async def _put_down(self, desk: Desk, inlets: Inlets) -> None:
         self._timers.stop()
-        running = list(self._running.items())
-        for _, (task, _) in running:
-            task.cancel()
+        running = dict(self._running)
+        for held in running.values():
+            held.task.cancel()
         if running:
-            await asyncio.wait([task for _, (task, _) in running], timeout=STOP_S)
+            await asyncio.wait([held.task for held in running.values()], timeout=STOP_S)
         with suppress(LedgerError):  # the next start's recovery does the same
-            for job, _ in running:
+            for job in running:
                 await desk(Ledger.move, job, Move.YIELD, now=time.time())
+        await self._fleet.close()
         await inlets.close()
         await asyncio.to_thread(desk.close)
         log.info("daemon.stopped")
@@ -195,7 +218,8 @@ class Service:
             asyncio.create_task(inlets.guard(), name="guard"),
             asyncio.create_task(self._work_loop(desk, inlets, runner), name="work"),
             asyncio.create_task(self._mail_loop(desk, runner), name="mail"),
-            asyncio.create_task(self._reload_loop(inlets), name="reload"),
+            asyncio.create_task(self._engine_loop(desk), name="engines"),
+            asyncio.create_task(self._reload_loop(desk, inlets), name="reload"),
         ]
         try:
             waits: set[asyncio.Future[Any]] = {self._stop, *loops}
@@ -215,22 +239,29 @@ class Service:
         while True:
             await self._work.wait()
             self._work.clear()
-            for lane, slots in self._slots().items():
-                while sum(taken is lane for _, taken in self._running.values()) < slots:
-                    job = await desk(Ledger.claim, lane, now=time.time())
-                    if job is None:
-                        break
-                    task = asyncio.create_task(runner.run(job, lane), name=f"job {job.id}")
-                    self._running[job.id] = (task, lane)
-                    task.add_done_callback(partial(self._finished, job.id))
-            due = await desk(Ledger.next_due, now=time.time())
+            nemo = self.config.nemo
+            for fallen in await desk(Ledger.fall_back, now=time.time(), patience_s=nemo.patience_s):
+                log.info("job.falls_back", job=fallen.job, file=fallen.relpath, to=fallen.lane, why=fallen.why.detail)
+            await self._claim(desk, runner, Lane.LIGHT, LIGHT_SLOTS)
+            await self._claim(desk, runner, Lane.LOCAL, self.config.settings.workers)
+            await self._claim(desk, runner, Lane.NEMO, nemo.slots)
+            await self._claim(desk, runner, Lane.NEMO, POLL_SLOTS, polling=True)
+            due = await desk(Ledger.next_due, now=time.time(), patience_s=nemo.patience_s)
             if due is not None:
                 self._timers.at("due", due, now=time.time(), call=self._work.set)
             if self._once and await self._worked_off(desk, inlets) and not self._stop.done():
                 self._stop.set_result(Ending.WORKED_OFF)
 
-    def _slots(self) -> dict[Lane, int]:
-        return {Lane.LIGHT: LIGHT_SLOTS, Lane.LOCAL: self.config.settings.workers}
+    async def _claim(self, desk: Desk, runner: Runner, lane: Lane, slots: int, *, polling: bool = False) -> None:
+        """Start the jobs of a lane for which there are slots."""
+        while sum((held.lane, held.polling) == (lane, polling) for held in self._running.values()) < slots:
+            careful = self._fleet.careful
+            job = await desk(Ledger.claim, lane, now=time.time(), polling=polling, careful=careful)
+            if job is None:
+                return
+            task = asyncio.create_task(runner.run(job, lane), name=f"job {job.id}")
+            self._running[job.id] = _Held(task=task, lane=lane, polling=polling)
+            task.add_done_callback(partial(self._finished, job.id))
 
     def _finished(self, job: JobId, task: asyncio.Task[None]) -> None:
         assert self._stop is not None  # noqa: S101 - run() made it
@@ -250,11 +281,12 @@ class Service:
     async def _worked_off(self, desk: Desk, inlets: Inlets) -> bool:
         if self._running or not inlets.at_rest:
             return False
-        holds = {h.scope for h in await desk(Ledger.holds)}
+        holds = {h.scope: h.failure.kind for h in await desk(Ledger.holds)}
         soon = time.time() + ONCE_WAITS_S
         for job in await desk(Ledger.jobs, states=[JobState.QUEUED]):
-            engine = EngineName.LOCAL if job.route is None else job.route.engines[0]
-            if job.due <= soon and not {folder_scope(job.folder.name), engine_scope(engine)} & holds:
+            held = {folder_scope(job.folder.name), engine_scope(_engine(job))} & holds.keys()
+            paid = job.polling and all(holds[scope] is Kind.CREDITS for scope in held)
+            if job.due <= soon and (paid or not held):
                 return False
         failed = await desk(Ledger.jobs, states=[JobState.FAILED])
         self._failed = sum(1 for job in failed if job.finished is not None and job.finished >= inlets.began)
@@ -273,10 +305,13 @@ class Service:
             version = now_version
             folders = {f.name: f for f in self.config.folders}
             for request in await desk(Ledger.requests):
+                if request.verb == Verb.ACCOUNT:
+                    await self._refit(desk, mended=True)
+                    continue
                 if request.verb == Verb.RELOAD or request.job is None:
                     self._reload.set()
                     continue
-                answer = await desk(apply, Verb(request.verb), request.job, folders, now=time.time())
+                answer = await desk(apply, Verb(request.verb), request.job, folders, now=time.time(), text=request.text)
                 log.info("request.answered", verb=request.verb, job=request.job, done=answer.done, says=answer.says)
                 if answer.running is not None:
                     await self._cancel(answer.running, runner)
@@ -286,12 +321,35 @@ class Service:
         held = self._running.get(job)
         if held is None:
             return
-        held[0].cancel()
-        await asyncio.wait([held[0]])
+        held.task.cancel()
+        await asyncio.wait([held.task])
         self._running.pop(job, None)
         await runner.cancel(job, None)
 
-    async def _reload_loop(self, inlets: Inlets) -> None:
+    async def _refit(self, desk: Desk, *, mended: bool) -> None:
+        """Make the engines anew; `mended`: what held the cloud may be so no more, which it is asked outside the work."""
+        try:
+            self._fleet.equip(self.config)
+        except NemodError as error:
+            log.error("config.kept", why=error.failure.detail, hint=error.failure.hint)  # noqa: TRY400 - its words say it all
+            return
+        if mended:
+            await desk(Ledger.unhold, engine_scope(EngineName.NEMO))
+            self._doubted.add(EngineName.NEMO)
+            self._look.set()
+        self._work.set()
+
+    async def _engine_loop(self, desk: Desk) -> None:
+        """Ask the engines that may be at work again, or not at all."""
+        while True:
+            doubted, self._doubted = self._doubted, set()
+            await self._fleet.check(desk, *doubted)
+            await self._fleet.check_held(desk)
+            self._work.set()
+            await self._look.wait()
+            self._look.clear()
+
+    async def _reload_loop(self, desk: Desk, inlets: Inlets) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
@@ -299,7 +357,9 @@ class Service:
             if isinstance(fresh, Config):
                 if fresh.settings.ffmpeg != self.config.settings.ffmpeg:
                     log.warning("config.later", why="Another ffmpeg is used from the next start on.")
+                mended = fresh.nemo != self.config.nemo
                 self.config = fresh
+                await self._refit(desk, mended=mended)
                 await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)
                 self._arm(inlets)
                 self._work.set()
@@ -308,3 +368,11 @@ class Service:
             for problem in fresh:
                 log.error("config.problem", problem=str(problem))
             log.error("config.kept", why="The new config has problems; the old one stays in force.")
+
+
+def _engine(job: Job) -> EngineName:
+    """Who works on a job next; the light lane's work is this machine's."""
+    if job.attempt is not None:
+        return job.attempt.engine
+    following = None if job.route is None else next_engine(job, job.route)
+    return EngineName.LOCAL if following is None else following[0]

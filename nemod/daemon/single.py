@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nemod.config.model import After, EnginePolicy, Folder, Preset
+from nemod.config.model import After, EnginePolicy, Folder, Nemo, Preset
 from nemod.daemon.board import Board
 from nemod.daemon.examine import Examiner
 from nemod.daemon.handover import Handover
@@ -95,7 +95,9 @@ async def compress_file(
 async def _work_off(desk: Desk, folder: Folder, sighting: Sighting, engine: Engine, ffmpeg: Path, board: Board) -> Job:
     runner = Runner(
         desk=desk,
-        engines={engine.name: engine},
+        engines=lambda: {engine.name: engine},
+        available=lambda _: frozenset({engine.name}),
+        nemo=Nemo,
         examiner=Examiner(ffmpeg=ffmpeg, patient=False),
         handover=Handover(desk=desk),
         board=board,

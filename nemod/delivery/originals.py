@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from send2trash import send2trash
 
 from nemod.config.model import After
-from nemod.delivery import names, place, transfer
+from nemod.delivery import names, place, sidecar, transfer
 from nemod.delivery.publish import PublishError
 from nemod.failure import failure_of
 from nemod.job import Fingerprint
@@ -86,6 +86,45 @@ def dispose(source: Path, fingerprint: Fingerprint, *, after: After, originals: 
         raise PublishError(failure_of(error, "the folder for originals")) from error
 
 
+def dispose_sidecar(source: Path, done: Disposed, *, after: After, originals: Path, relpath: str) -> str:
+    """Let the instruction beside an original go where the original went; call again after a crash.
+
+    An original that is gone may have been put away by a run that was killed before it came to this: what the folder asks for
+    is then done with what is left.
+
+    Args:
+        source: where the original lay.
+        done: what became of it.
+        after: what the folder asks for.
+        originals: the archive.
+        relpath: the original's path in the inbox.
+
+    Returns:
+        A sentence when the instruction stays where it is, else "".
+    """
+    if done.how in {Fate.KEPT, Fate.CHANGED}:
+        return ""
+    if done.how is Fate.ARCHIVED and done.path is not None:
+        return sidecar.move_along(source, done.path)
+    found = sidecar.beside(source)
+    try:
+        match after:
+            case After.KEEP:
+                pass
+            case After.ARCHIVE if found is not None:
+                path = PurePosixPath(relpath)
+                return sidecar.move_along(source, place.make_folder(originals, Path(path.parent)) / path.name)
+            case After.TRASH if found is not None:
+                send2trash(os.fspath(found))
+            case After.DELETE if found is not None:
+                found.unlink(missing_ok=True)
+            case _:
+                pass
+    except OSError as error:
+        return sidecar.left(error)
+    return ""
+
+
 def aim_quarantine(failed: Path, relpath: str, *, source: Path | None = None) -> Path:
     """A free name for a file that failed, in the sub-folders it had; the caller records it before `quarantine`.
 
@@ -101,7 +140,8 @@ def aim_quarantine(failed: Path, relpath: str, *, source: Path | None = None) ->
         return source
     try:
         for target in _targets(failed, relpath):
-            if not os.path.lexists(target):
+            # A stranger's instruction under the name would be taken for this file's when it is tried again.
+            if not os.path.lexists(target) and sidecar.beside(target) is None:
                 return target
     except OSError as error:
         raise PublishError(failure_of(error, "the folder for failed files")) from error

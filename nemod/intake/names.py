@@ -54,6 +54,9 @@ OTHER_SUFFIXES = frozenset(
     """.split()  # noqa: SIM905 - a list would lose the groups
 )
 
+#: The instruction for every video of a folder and of those below it, as people and systems write it.
+FOLDER_INSTRUCTIONS = ("_instructions.txt", "_Instructions.txt", "_INSTRUCTIONS.TXT", "_instructions.TXT")
+
 _DEFAULT = re.compile("|".join(fnmatch.translate(pattern) for pattern in DEFAULT_IGNORE), re.IGNORECASE)
 
 
@@ -86,6 +89,12 @@ def kind_of(name: str) -> NameKind:
 def promises_video(name: str) -> bool:
     """Whether the suffix is one of a video's."""
     return _suffix(name) in VIDEO_SUFFIXES
+
+
+def instructs(name: str) -> bool:
+    """Whether a file is an instruction by its name: a folder's, or that of a video, which need not lie beside it (yet)."""
+    lowered = name.lower()
+    return name in FOLDER_INSTRUCTIONS or (lowered.endswith(".txt") and promises_video(lowered.removesuffix(".txt")))
 
 
 def _suffix(name: str) -> str:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from nemod.failure import Failure, Kind, NemodError
-from nemod.intake.names import NameKind, ignored, kind_of, promises_video
+from nemod.intake.names import NameKind, ignored, instructs, kind_of, promises_video
 from nemod.job import Fingerprint, Sighting
 
 
@@ -140,7 +140,8 @@ class _Walk:
                 fingerprint = Fingerprint(size_bytes=seen.st_size, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino)
                 self.sightings.append(Sighting(relpath=relpath, fingerprint=fingerprint))
             case stat.S_IFREG:
-                self.report(relpath, Oddity.OTHER)
+                if not instructs(entry.name):  # what a person says of a video is no news
+                    self.report(relpath, Oddity.OTHER)
             case stat.S_IFDIR if self.recursive:
                 if not self.excluded(seen):
                     self.descend(fd, entry.name, relpath)

@@ -15,12 +15,13 @@ from nemod.ledger.store import transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRow:
-    """Who takes nothing new, until when (epoch seconds; None: until a person acts), why, and how often in a row."""
+    """Who takes nothing new, until when (epoch seconds; None: until a person acts), why, how often in a row, and since when."""
 
     scope: str
     until: float | None
     failure: Failure
     times: int
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Request:
     verb: str
     job: JobId | None
     at: float
+    text: str | None = None
 
 
 def engine_scope(engine: EngineName) -> str:
@@ -43,13 +45,13 @@ def folder_scope(folder: str) -> str:
     return f"folder:{folder}"
 
 
-def hold(db: sqlite3.Connection, scope: str, *, until: float | None, failure: Failure) -> int:
+def hold(db: sqlite3.Connection, scope: str, *, until: float | None, failure: Failure, now: float) -> int:
     """Take nothing new for a scope; returns how often in a row it has been held, this time included."""
     with transaction(db):
         row = db.execute(
-            "INSERT INTO hold (scope, until, failure) VALUES (?, ?, ?) ON CONFLICT (scope) DO UPDATE SET"
+            "INSERT INTO hold (scope, until, failure, since) VALUES (?, ?, ?, ?) ON CONFLICT (scope) DO UPDATE SET"
             " until = excluded.until, failure = excluded.failure, times = times + 1 RETURNING times",
-            (scope, until, dump(failure)),
+            (scope, until, dump(failure), now),
         ).fetchone()
         return int(row["times"])
 
@@ -60,18 +62,31 @@ def unhold(db: sqlite3.Connection, scope: str) -> bool:
         return bool(db.execute("DELETE FROM hold WHERE scope = ?", (scope,)).rowcount)
 
 
+def proved(db: sqlite3.Connection, scope: str, *, now: float) -> bool:
+    """Something was made there: it works again. That says nothing of credits and plans."""
+    with transaction(db):
+        return bool(
+            db.execute(
+                "DELETE FROM hold WHERE scope = ? AND NOT"
+                " (json_extract(failure, '$.kind') IN ('credits', 'plan') AND (until IS NULL OR until > ?))",
+                (scope, now),
+            ).rowcount
+        )
+
+
 def holds(db: sqlite3.Connection) -> tuple[HoldRow, ...]:
     """Every hold, also those whose time is over but whose scope has not yet proved that it works."""
     rows = db.execute("SELECT * FROM hold ORDER BY scope").fetchall()
     return tuple(
-        HoldRow(scope=r["scope"], until=r["until"], failure=load(Failure, r["failure"]), times=r["times"]) for r in rows
+        HoldRow(scope=r["scope"], until=r["until"], failure=load(Failure, r["failure"]), times=r["times"], since=r["since"])
+        for r in rows
     )
 
 
-def request(db: sqlite3.Connection, verb: str, job: JobId | None, *, now: float) -> None:
+def request(db: sqlite3.Connection, verb: str, job: JobId | None, *, now: float, text: str | None = None) -> None:
     """Leave a word for the daemon."""
     with transaction(db):
-        db.execute("INSERT INTO request (verb, job, at) VALUES (?, ?, ?)", (verb, job, now))
+        db.execute("INSERT INTO request (verb, job, at, text) VALUES (?, ?, ?, ?)", (verb, job, now, text))
 
 
 def requests(db: sqlite3.Connection) -> tuple[Request, ...]:
@@ -79,6 +94,6 @@ def requests(db: sqlite3.Connection) -> tuple[Request, ...]:
     with transaction(db):
         rows = db.execute("DELETE FROM request RETURNING *").fetchall()
     return tuple(
-        Request(id=r["id"], verb=r["verb"], job=None if r["job"] is None else JobId(r["job"]), at=r["at"])
+        Request(id=r["id"], verb=r["verb"], job=None if r["job"] is None else JobId(r["job"]), at=r["at"], text=r["text"])
         for r in sorted(rows, key=lambda r: int(r["id"]))
     )

@@ -10,34 +10,60 @@ import os
 import sqlite3
 from pathlib import Path
 
+from nemod.config.model import Folder, SessionScope
 from nemod.engines.base import EngineName, Token
 from nemod.failure import Failure
 from nemod.job import AttemptId, JobId, Route
-from nemod.ledger.rows import dump
+from nemod.ledger.beside import folder_scope
+from nemod.ledger.rows import dump, load
 from nemod.ledger.store import transaction
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import Accept, How, Refuse
 
 
-def examined(db: sqlite3.Connection, job: JobId, media: MediaInfo, route: Route) -> None:
-    """What the source is and how it will become its output."""
-    _set(db, job, "media = ?, route = ?, tries = 0, failure = NULL", dump(media), dump(route))
+def examined(db: sqlite3.Connection, job: JobId, media: MediaInfo, route: Route, *, instruction: str | None = None) -> None:
+    """What the source is, how it will become its output, and what a person said about it.
 
-
-def open_attempt(db: sqlite3.Connection, job: JobId, engine: EngineName, how: How, folder: Path, *, now: float) -> AttemptId:
-    """A new try by an engine; the job must have no open one."""
+    Jobs that the cloud may make share a session when their folder says so; one that goes on in another's keeps that.
+    """
     with transaction(db):
-        cursor = db.execute(
-            "INSERT INTO attempt (job, round, engine, how, folder, opened) SELECT id, round, ?, ?, ?, ? FROM job WHERE id = ?",
-            (engine.value, how.value, os.fsencode(folder), now, job),
+        row = db.execute("SELECT folder FROM job WHERE id = ?", (job,)).fetchone()
+        folder = load(Folder, row["folder"])
+        shares = folder.session is SessionScope.FOLDER and EngineName.NEMO in route.engines
+        db.execute(
+            "UPDATE job SET media = ?, route = ?, instruction = ?, session_key = COALESCE(session_key, ?), tries = 0,"
+            " failure = NULL WHERE id = ?",
+            (dump(media), dump(route), instruction, folder_scope(folder.name) if shares else None, job),
         )
-        return AttemptId(cursor.lastrowid or 0)
 
 
-def checkpoint(db: sqlite3.Connection, attempt: AttemptId, token: Token) -> None:
-    """The engine's write-ahead note."""
+def open_attempt(
+    db: sqlite3.Connection,
+    job: JobId,
+    engine: EngineName,
+    how: How,
+    folder: Path,
+    *,
+    now: float,
+    material: Path | None = None,
+) -> AttemptId:
+    """A new try by an engine; the job must have no open one.
+
+    In the cloud it goes on where the job's last try left off, in the same session, so that nothing is paid twice; a person who
+    says "pay again" makes an end of that.
+    """
     with transaction(db):
-        db.execute("UPDATE attempt SET token = ? WHERE id = ? AND closed IS NULL", (token, attempt))
+        known = (
+            "SELECT token FROM attempt WHERE job = j.id AND engine = ?1 AND token IS NOT NULL AND round >= j.pays"
+            " ORDER BY id DESC LIMIT 1"
+        )
+        cursor = db.execute(
+            "INSERT INTO attempt (job, round, engine, how, folder, opened, material, token)"  # noqa: S608 - our own words
+            f" SELECT j.id, j.round, ?1, ?2, ?3, ?4, ?5, CASE ?1 WHEN 'nemo' THEN ({known}) END FROM job AS j WHERE j.id = ?6",
+            (engine.value, how.value, os.fsencode(folder), now, None if material is None else os.fsencode(material), job),
+        )
+        db.execute("UPDATE job SET tries = 0 WHERE id = ?", (job,))  # of the engine before
+        return AttemptId(cursor.lastrowid or 0)
 
 
 def staged(db: sqlite3.Connection, attempt: AttemptId, file: Path, *, token: Token | None, note: str) -> None:

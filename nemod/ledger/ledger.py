@@ -11,12 +11,25 @@ import sqlite3
 from pathlib import Path
 from typing import Self
 
-from nemod.ledger import beside, facts, inbox, reading, states
+from nemod.ledger import beside, facts, inbox, reading, spending, states, ways
 from nemod.ledger.beside import HoldRow, Request, engine_scope, folder_scope
 from nemod.ledger.inbox import Reconciled
+from nemod.ledger.spending import Spending
 from nemod.ledger.store import PATIENCE_S, VERSION, LedgerError, connect
+from nemod.ledger.ways import Fallen
 
-__all__ = ["VERSION", "HoldRow", "Ledger", "LedgerError", "Reconciled", "Request", "engine_scope", "folder_scope"]
+__all__ = [
+    "VERSION",
+    "Fallen",
+    "HoldRow",
+    "Ledger",
+    "LedgerError",
+    "Reconciled",
+    "Request",
+    "Spending",
+    "engine_scope",
+    "folder_scope",
+]
 
 
 class Ledger(sqlite3.Connection):
@@ -48,10 +61,13 @@ class Ledger(sqlite3.Connection):
     hurry = states.hurry
     first = states.first
 
+    # other ways than planned
+    add_child = ways.add_child
+    fall_back = ways.fall_back
+
     # facts of a job and its attempts, in the order in which they are filled
     examined = facts.examined
     open_attempt = facts.open_attempt
-    checkpoint = facts.checkpoint
     staged = facts.staged
     unstaged = facts.unstaged
     judged = facts.judged
@@ -64,11 +80,20 @@ class Ledger(sqlite3.Connection):
     quarantined = facts.quarantined
     lost = facts.lost
 
+    # what an engine notes before it acts, and what that costs
+    checkpoint = spending.checkpoint
+    rest = spending.rest
+    spent_since = spending.spent_since
+    spendings = spending.spendings
+    own_token = spending.own_token
+    session_token = spending.session_token
+
     # reading
     job = reading.job
     jobs = reading.jobs
     counts = reading.counts
     history = reading.history
+    answered = reading.answered
     open_folders = reading.open_folders
     outboxes = reading.outboxes
     present = reading.present
@@ -78,6 +103,7 @@ class Ledger(sqlite3.Connection):
     # holds and the mailbox
     hold = beside.hold
     unhold = beside.unhold
+    proved = beside.proved
     holds = beside.holds
     request = beside.request
     requests = beside.requests

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nemod.config.model import Folder
-from nemod.job import Attempt, Job, JobId, JobState, Sighting
-from nemod.ledger.rows import attempt_of, fingerprint_of, job_of, load
+from nemod.engines.base import EngineName
+from nemod.job import ENDED, Attempt, Job, JobId, JobState, Sighting, materials
+from nemod.ledger.beside import engine_scope
+from nemod.ledger.rows import attempt_of, fingerprint_of, job_of, load, verdict
+from nemod.media.verdict import Refuse
 
 
 def job(db: sqlite3.Connection, job: JobId) -> Job | None:
@@ -40,9 +43,22 @@ def history(db: sqlite3.Connection, job: JobId) -> tuple[tuple[float, str | None
 
 
 def open_folders(db: sqlite3.Connection) -> frozenset[Path]:
-    """Work folders that an open attempt still needs."""
+    """Work folders that are still needed: those of open attempts, and what open jobs may yet be finished from."""
     rows = db.execute("SELECT folder FROM attempt WHERE closed IS NULL").fetchall()
-    return frozenset(Path(os.fsdecode(row["folder"])) for row in rows)
+    needed = {Path(os.fsdecode(row["folder"])) for row in rows}
+    waiting = jobs(db, states=[s for s in JobState if s not in ENDED])
+    return frozenset(needed | {attempt.folder for job in waiting for attempt in materials(job)})
+
+
+def answered(db: sqlite3.Connection, job: JobId) -> tuple[Refuse, ...]:
+    """What the judge said in earlier rounds of outputs of the present session, as far as the cloud was told; oldest first."""
+    rows = db.execute(
+        "SELECT a.verdict FROM attempt AS a JOIN job AS j ON j.id = a.job WHERE j.id = ? AND a.engine = 'nemo'"
+        " AND a.verdict IS NOT NULL AND a.round >= j.pays AND a.round < j.round AND EXISTS"
+        " (SELECT 1 FROM attempt WHERE job = j.id AND round = a.round AND engine = 'nemo' AND id > a.id) ORDER BY a.id",
+        (job,),
+    )
+    return tuple(v for row in rows.fetchall() if isinstance(v := verdict(row["verdict"]), Refuse))
 
 
 def outboxes(db: sqlite3.Connection) -> frozenset[Path]:
@@ -57,11 +73,15 @@ def present(db: sqlite3.Connection, inbox: Path) -> frozenset[Sighting]:
     return frozenset(Sighting(relpath=os.fsdecode(row["relpath"]), fingerprint=fingerprint_of(row)) for row in rows.fetchall())
 
 
-def next_due(db: sqlite3.Connection, *, now: float) -> float | None:
-    """The next moment (epoch seconds) at which a waiting job or a hold comes due; what is due already needs a slot."""
+def next_due(db: sqlite3.Connection, *, now: float, patience_s: float | None = None) -> float | None:
+    """The next moment (epoch seconds) at which a waiting job or a hold comes due; what is due already needs a slot.
+
+    With a patience also the moment at which waiting for a held cloud has taken so long.
+    """
     (due,) = db.execute(
-        "SELECT MIN(at) FROM (SELECT due AS at FROM job WHERE state = 'queued' UNION ALL SELECT until FROM hold) WHERE at > ?",
-        (now,),
+        "SELECT MIN(at) FROM (SELECT due AS at FROM job WHERE state = 'queued' UNION ALL SELECT until FROM hold"
+        " UNION ALL SELECT since + ?2 FROM hold WHERE scope = ?3) WHERE at > ?1",
+        (now, patience_s, engine_scope(EngineName.NEMO)),
     ).fetchone()
     return None if due is None else float(due)
 
@@ -73,5 +93,9 @@ def data_version(db: sqlite3.Connection) -> int:
 
 
 def _attempts(db: sqlite3.Connection, row: sqlite3.Row) -> tuple[Attempt, ...]:
-    found = db.execute("SELECT * FROM attempt WHERE job = ? AND round = ? ORDER BY id", (row["id"], row["round"]))
+    found = db.execute(
+        "SELECT *, EXISTS (SELECT 1 FROM spending WHERE attempt = attempt.id AND COALESCE(cost, 1) > 0) AS spent"
+        " FROM attempt WHERE job = ? AND round = ? ORDER BY id",
+        (row["id"], row["round"]),
+    )
     return tuple(attempt_of(a) for a in found.fetchall())

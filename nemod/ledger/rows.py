@@ -71,13 +71,15 @@ def fingerprint_of(row: sqlite3.Row) -> Fingerprint:
 
 
 def attempt_of(row: sqlite3.Row) -> Attempt:
-    """A row of `attempt`."""
+    """A row of `attempt`, with `spent`."""
     return Attempt(
         id=AttemptId(row["id"]),
         engine=EngineName(row["engine"]),
         how=How(row["how"]),
         folder=Path(os.fsdecode(row["folder"])),
+        material=path(row["material"]),
         token=None if row["token"] is None else Token(row["token"]),
+        spent=bool(row["spent"]),
         staged=path(row["staged"]),
         note=row["note"],
         verdict=verdict(row["verdict"]),
@@ -90,7 +92,7 @@ def job_of(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Job:
     """A row of `job` with its attempts of the present round, oldest first."""
     plain: dict[str, Any] = {
         name: row[name] for name in ("due", "rank", "tries", "created", "started", "finished", "delivered_bytes", "disposed")
-    }
+    } | {name: row[name] for name in ("instruction", "session_key")}
     return Job(
         id=JobId(row["id"]),
         folder=load(Folder, row["folder"]),
@@ -99,6 +101,8 @@ def job_of(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Job:
         present=bool(row["present"]),
         state=JobState(row["state"]),
         source=Path(os.fsdecode(row["source"])),
+        polling=bool(row["polling"]),
+        parent=None if row["parent"] is None else JobId(row["parent"]),
         media=maybe(MediaInfo, row["media"]),
         route=maybe(Route, row["route"]),
         attempts=attempts,

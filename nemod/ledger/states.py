@@ -7,8 +7,9 @@ Rules kept here:
 """
 
 import sqlite3
+from dataclasses import replace
 
-from nemod.config.model import Folder
+from nemod.config.model import After, Folder
 from nemod.failure import Failure
 from nemod.job import ENDED, TRANSITIONS, Fingerprint, Job, JobId, JobState, Lane, Move
 from nemod.ledger import reading
@@ -27,17 +28,52 @@ def recover(db: sqlite3.Connection) -> int:
         return db.execute("UPDATE job SET state = 'queued' WHERE state = 'running'").rowcount
 
 
-def claim(db: sqlite3.Connection, lane: Lane, *, now: float) -> Job | None:
-    """Take the next due job of a lane whose engine and folder are not held."""
+#: Held back are: what waits for a folder or an engine, as long as something is still wanted of that; in the cloud, whatever
+#: is not under way while somebody else is and the engine is careful; and of those that share a session all but the one that
+#: came to it last, until that one is through.
+_CLAIM = """
+UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE state = 'queued' AND id = (
+    SELECT mine.id FROM job AS mine
+    WHERE mine.state = 'queued' AND mine.due <= :now AND mine.lane = :lane AND (:lane <> 'nemo' OR mine.polling = :polling)
+    AND NOT EXISTS (
+        SELECT 1 FROM hold WHERE scope = 'folder:' || mine.folder_name AND (until IS NULL OR until > :now)
+    )
+    AND (
+        mine.delivered_bytes IS NOT NULL OR mine.failing IS NOT NULL
+        OR EXISTS (SELECT 1 FROM attempt WHERE job = mine.id AND closed IS NULL AND staged IS NOT NULL)
+        OR NOT EXISTS (
+            SELECT 1 FROM hold WHERE scope = 'engine:' || :lane AND (until IS NULL OR until > :now)
+            AND NOT (:polling AND json_extract(failure, '$.kind') = 'credits')
+        )
+    )
+    AND (
+        :lane <> 'nemo' OR NOT :careful OR (SELECT attempt FROM cloud WHERE id = mine.id) IS NOT NULL
+        OR NOT EXISTS (SELECT 1 FROM cloud WHERE id <> mine.id AND (running OR attempt IS NOT NULL))
+    )
+    AND (
+        :lane <> 'nemo' OR mine.session_key IS NULL
+        OR NOT EXISTS (
+            SELECT 1 FROM cloud AS other WHERE other.session_key = mine.session_key AND other.id <> mine.id
+            AND (other.running OR other.attempt > COALESCE((SELECT attempt FROM cloud WHERE id = mine.id), 0))
+        )
+    )
+    ORDER BY mine.rank, mine.id LIMIT 1
+) RETURNING id
+"""
+
+
+def claim(db: sqlite3.Connection, lane: Lane, *, now: float, polling: bool = False, careful: bool = False) -> Job | None:
+    """Take the next due job of a lane whose engine and folder are not held.
+
+    Args:
+        db: the ledger.
+        lane: which one.
+        now: epoch seconds.
+        polling: take one of those that need no slot of the engine; want of credits does not hold them, for they have paid.
+        careful: at most one job may be under way there, besides those that are already.
+    """
     with transaction(db):
-        row = db.execute(
-            "UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE id = ("
-            " SELECT id FROM job WHERE state = 'queued' AND due <= :now AND lane = :lane"
-            " AND NOT EXISTS (SELECT 1 FROM hold WHERE scope IN ('engine:' || :lane, 'folder:' || folder_name)"
-            "                 AND (until IS NULL OR until > :now))"
-            " ORDER BY rank, id LIMIT 1) AND state = 'queued' RETURNING id",
-            {"now": now, "lane": lane.value},
-        ).fetchone()
+        row = db.execute(_CLAIM, {"now": now, "lane": lane.value, "polling": int(polling), "careful": int(careful)}).fetchone()
         return None if row is None else reading.job(db, row["id"])
 
 
@@ -51,6 +87,7 @@ def move(
     lane: Lane | None = None,
     failure: Failure | None = None,
     counts: bool = False,
+    polling: bool | None = None,
 ) -> bool:
     """Make a move if the job's state allows it; False when somebody was faster.
 
@@ -63,9 +100,10 @@ def move(
         lane: where it queues from now on.
         failure: the reason, kept for people.
         counts: whether it used up a try.
+        polling: whether what follows needs none of the engine's slots; as before by default, but not in another lane.
     """
     with transaction(db):
-        return shift(db, job, move, now=now, due=due, lane=lane, failure=failure, counts=counts)
+        return shift(db, job, move, now=now, due=due, lane=lane, failure=failure, counts=counts, polling=polling)
 
 
 def shift(
@@ -78,13 +116,14 @@ def shift(
     lane: Lane | None = None,
     failure: Failure | None = None,
     counts: bool = False,
+    polling: bool | None = None,
 ) -> bool:
     """`move` as a part of somebody's transaction."""
     ways = {was: after[move] for was, after in TRANSITIONS.items() if move in after}
     for was, after in ways.items():
         moved = db.execute(
             "UPDATE job SET state = ?, due = ?, lane = COALESCE(?, lane), failure = COALESCE(?, failure),"
-            " tries = tries + ?, finished = ? WHERE id = ? AND state = ?",
+            " tries = tries + ?, finished = ?, polling = COALESCE(?, polling) WHERE id = ? AND state = ?",
             (
                 after.value,
                 now if due is None else due,
@@ -92,6 +131,7 @@ def shift(
                 None if failure is None else dump(failure),
                 int(counts),
                 now if after in ENDED else None,
+                int(polling) if polling is not None else None if lane is None else 0,
                 job,
                 was.value,
             ),
@@ -104,7 +144,14 @@ def shift(
 
 
 def retry(
-    db: sqlite3.Connection, job: JobId, *, folder: Folder | None, found: Fingerprint | None, present: bool, now: float
+    db: sqlite3.Connection,
+    job: JobId,
+    *,
+    folder: Folder | None,
+    found: Fingerprint | None,
+    present: bool,
+    now: float,
+    pay_again: bool = False,
 ) -> bool:
     """A new round for a job that failed or was cancelled: its facts are emptied, its attempts stay as history.
 
@@ -115,25 +162,37 @@ def retry(
         found: the source where it lies now, for a job that had lost it; None: it never went away.
         present: whether that is its old place in the inbox.
         now: epoch seconds.
+        pay_again: forget its sessions in the cloud and begin anew there; a parked job may be told so, too.
 
     Returns:
         False when the job's state does not allow it, or another job has the file that lies there.
     """
+    states = ("failed", "cancelled", "parked") if pay_again else ("failed", "cancelled")
     try:
         with transaction(db):
-            opened = db.execute(
-                "UPDATE job SET state = 'queued', lane = 'light', due = ?, round = round + 1, tries = 0, media = NULL,"
+            row = db.execute("SELECT * FROM job WHERE id = ?", (job,)).fetchone()
+            if row is None or row["state"] not in states:
+                return False
+            asked = row["parent"] is not None
+            # Other bytes are another video, of which no session in the cloud knows.
+            changed = found is not None and not asked and (row["size"], row["mtime_ns"]) != (found.size_bytes, found.mtime_ns)
+            if folder is not None and asked:  # it has no file of its own that could be put anywhere
+                folder = replace(folder, after=After.KEEP, failed=None)
+            db.execute("UPDATE attempt SET closed = ? WHERE job = ? AND closed IS NULL", (now, job))
+            db.execute(
+                "UPDATE job SET state = 'queued', lane = 'light', polling = 0, due = ?, round = round + 1,"
+                " pays = CASE WHEN ? THEN round + 1 ELSE pays END, tries = 0, media = CASE WHEN ? THEN media END,"
                 " route = NULL, target = NULL, delivered_bytes = NULL, disposed = NULL, failing = NULL, quarantine = NULL,"
                 " quarantined = 0, failure = NULL, started = NULL, finished = NULL, folder = COALESCE(?, folder)"
-                " WHERE id = ? AND state IN ('failed', 'cancelled')",
-                (now, None if folder is None else dump(folder), job),
-            ).rowcount
-            if opened and found is not None:
+                " WHERE id = ?",
+                (now, pay_again or changed, asked, None if folder is None else dump(folder), job),
+            )
+            if found is not None and not asked:
                 db.execute(
                     "UPDATE job SET size = ?, mtime_ns = ?, inode = ?, present = ? WHERE id = ? AND NOT present",
                     (found.size_bytes, found.mtime_ns, signed(found.inode), int(present), job),
                 )
-            return bool(opened)
+            return True
     except sqlite3.IntegrityError:
         return False
 

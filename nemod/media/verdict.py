@@ -7,6 +7,7 @@ pixels, rotation applied, one AAC-LC track, moov first). Sizes are bytes, durati
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 from nemod.config.model import Preset
 from nemod.media.info import MediaInfo, VideoStream
@@ -96,7 +97,14 @@ def inline_faults(media: MediaInfo) -> tuple[str, ...]:
 
 
 def judge(
-    source: MediaInfo, output: MediaInfo, *, preset: Preset, limit_bytes: int, decode_error: str | None, how: How
+    source: MediaInfo,
+    output: MediaInfo,
+    *,
+    preset: Preset,
+    limit_bytes: int,
+    decode_error: str | None,
+    how: How,
+    edited: bool = False,
 ) -> Verdict:
     """Whether an output keeps the promise.
 
@@ -107,13 +115,15 @@ def judge(
         limit_bytes: bytes that it may have at most.
         decode_error: the first error of a full decode, if there was one.
         how: how it was made; without an encode no frame may be missing.
+        edited: a person said what should become of picture, sound and length; they need not be like the source's.
     """
+    bounds = _out_of_bounds(output.video, preset) if output.video is not None else iter(())
     findings: tuple[tuple[Reason, Iterator[str]], ...] = (
         (Reason.OVER_LIMIT, _too_big(output, limit_bytes)),
-        (Reason.DURATION, _other_length(source, output)),
+        (Reason.DURATION, iter(()) if edited else _other_length(source, output)),
         (Reason.NOT_INLINE, iter(inline_faults(output))),
-        (Reason.PICTURE, _other_picture(source, output, preset, how)),
-        (Reason.SOUND, _other_sound(source, output)),
+        (Reason.PICTURE, bounds if edited else chain(bounds, _other_picture(source, output, how))),
+        (Reason.SOUND, iter(()) if edited else _other_sound(source, output)),
         (Reason.NOT_INLINE, _place(output, preset)),
         (Reason.DECODE, iter((f"It does not decode: {decode_error}",) if decode_error else ())),
     )
@@ -206,11 +216,10 @@ def _other_length(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
         yield f"It lasts {output.duration_s:.2f} s, its source {source.duration_s:.2f} s."
 
 
-def _other_picture(source: MediaInfo, output: MediaInfo, preset: Preset, how: How) -> Iterator[str]:
+def _other_picture(source: MediaInfo, output: MediaInfo, how: How) -> Iterator[str]:
     was, now = source.video, output.video
     if was is None or now is None:
         return  # no picture is no inline video, and said there
-    yield from _out_of_bounds(now, preset)
     (was_wide, was_high), (wide, high) = was.display_size, now.display_size
     if wide > was_wide + 2 or high > was_high + 2:
         yield f"Its picture of {wide}x{high} is larger than the source's of {was_wide}x{was_high}."

@@ -1,4 +1,6 @@
-"""A child that disposes of a file and prints how: for what a process cannot be twice, an unprivileged user or another home.
+"""A child that disposes of a file and of what lies beside it, and prints how.
+
+It is for what a process cannot be twice: an unprivileged user, or one with another home.
 
 Arguments: what to do (a wish of `After`, or "quarantine"), the file, its size, time and inode; "-u" first: unprivileged.
 """
@@ -8,7 +10,7 @@ import sys
 from pathlib import Path
 
 from nemod.config.model import After
-from nemod.delivery.originals import dispose, quarantine
+from nemod.delivery.originals import dispose, dispose_sidecar, quarantine
 from nemod.job import Fingerprint
 
 NOBODY = 65534
@@ -27,8 +29,10 @@ def main(arguments: list[str]) -> None:
     if verb == "quarantine":
         sys.stdout.write(str(quarantine(source, source.parent / "failed" / source.name, fingerprint)))
         return
-    done = dispose(source, fingerprint, after=After(verb), originals=source.parent / "originals", relpath=source.name)
-    sys.stdout.write(f"{done.how}|{done.note}")
+    after, originals = After(verb), source.parent / "originals"
+    done = dispose(source, fingerprint, after=after, originals=originals, relpath=source.name)
+    beside = dispose_sidecar(source, done, after=after, originals=originals, relpath=source.name)
+    sys.stdout.write(f"{done.how}|{done.note}{beside}")
 
 
 if __name__ == "__main__":

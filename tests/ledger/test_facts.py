@@ -36,7 +36,7 @@ def test_an_attempt_is_filled_step_by_step(bench: Bench) -> None:
     ledger, job = bench.ledger, bench.running()
     work = Path(os.fsdecode(b"/work/\xff"))
     attempt = ledger.open_attempt(job, EngineName.NEMO, How.REMUX, work, now=NOW)
-    ledger.checkpoint(attempt, Token("1:asking"))
+    ledger.checkpoint(attempt, Token("1:asking"), now=NOW)
     ledger.staged(attempt, work / "out.mp4", token=None, note="made well")
     ledger.judged(attempt, ACCEPT, now=NOW)
     found = bench.read(job).attempt
@@ -61,7 +61,7 @@ def test_a_refusal_closes_its_attempt_for_good(bench: Bench) -> None:
     before = bench.read(job)
     assert before.attempt is None
     assert before.refusals == (REFUSE,)
-    ledger.checkpoint(attempt, Token("late"))
+    ledger.checkpoint(attempt, Token("late"), now=NOW)
     ledger.staged(attempt, Path("/late"), token=None, note="late")
     ledger.unstaged(attempt)
     ledger.judged(attempt, ACCEPT, now=NOW)
@@ -107,12 +107,14 @@ def test_words_for_the_daemon_arrive_once_and_in_order(bench: Bench, file: Path)
     before = bench.ledger.data_version()
     command = Ledger.open(file)
     command.request("cancel", JobId(7), now=NOW)
+    command.request("ask", JobId(8), now=NOW + 1, text="Add a title.")
     command.request("reload", None, now=NOW + 1)
     command.close()
     assert bench.ledger.data_version() != before
     assert bench.ledger.requests() == (
         Request(id=1, verb="cancel", job=JobId(7), at=NOW),
-        Request(id=2, verb="reload", job=None, at=NOW + 1),
+        Request(id=2, verb="ask", job=JobId(8), at=NOW + 1, text="Add a title."),
+        Request(id=3, verb="reload", job=None, at=NOW + 1),
     )
     assert bench.ledger.requests() == ()
 
@@ -132,6 +134,6 @@ async def test_the_desk_takes_calls_in_their_order_with_their_answers(file: Path
     job = await _running_job(desk, here)
     with pytest.raises(sqlite3.IntegrityError):
         await desk(Ledger.move, job, Move.FINISH, now=NOW)
-    assert await desk(Ledger.hold, f"folder:{here.name}", until=None, failure=WHY) == 1
+    assert await desk(Ledger.hold, f"folder:{here.name}", until=None, failure=WHY, now=NOW) == 1
     assert [h.failure for h in await desk(Ledger.holds)] == [WHY]
     desk.close()

@@ -141,8 +141,8 @@ def test_the_next_moment_is_the_earliest_that_is_to_come(bench: Bench) -> None:
     ledger.move(job, Move.YIELD, now=NOW, due=LATER)
     ledger.move(other, Move.YIELD, now=NOW, due=NOW - 5)
     assert ledger.next_due(now=NOW) == LATER
-    ledger.hold("engine:local", until=LATER - 10, failure=WHY)
-    ledger.hold("engine:nemo", until=None, failure=WHY)
+    ledger.hold("engine:local", until=LATER - 10, failure=WHY, now=NOW)
+    ledger.hold("engine:nemo", until=None, failure=WHY, now=NOW)
     assert ledger.next_due(now=NOW) == LATER - 10
     assert ledger.next_due(now=LATER) is None
 
@@ -152,12 +152,12 @@ def test_a_held_engine_keeps_its_lane_waiting(bench: Bench) -> None:
     slow, light = bench.running("a.mov"), bench.add("b.mov")[0]
     bench.ledger.move(slow, Move.YIELD, now=NOW, lane=Lane.NEMO)
     scope = engine_scope(EngineName.NEMO)
-    bench.ledger.hold(scope, until=None, failure=WHY)
+    bench.ledger.hold(scope, until=None, failure=WHY, now=NOW)
     assert bench.claim(Lane.NEMO, now=NOW + 1e9) is None
     found = bench.claim(Lane.LIGHT)
     assert found is not None
     assert found.id == light
-    bench.ledger.hold(scope, until=LATER, failure=WHY)
+    bench.ledger.hold(scope, until=LATER, failure=WHY, now=NOW)
     assert bench.claim(Lane.NEMO, now=LATER - 1) is None
     assert bench.claim(Lane.NEMO, now=LATER) is not None
 
@@ -168,7 +168,7 @@ def test_a_held_folder_keeps_its_own_jobs_waiting(bench: Bench, tmp_path: Path) 
     other = folder(tmp_path, "other")
     seen = [sighting()]
     (theirs,) = bench.ledger.reconcile(other, resting=seen, seen=seen, sees=lambda _: True, now=NOW).added
-    bench.ledger.hold(folder_scope(bench.folder.name), until=None, failure=WHY)
+    bench.ledger.hold(folder_scope(bench.folder.name), until=None, failure=WHY, now=NOW)
     found = bench.claim()
     assert found is not None
     assert found.id == theirs
@@ -183,11 +183,11 @@ def test_a_held_folder_keeps_its_own_jobs_waiting(bench: Bench, tmp_path: Path) 
 def test_holds_count_how_often_in_a_row(bench: Bench) -> None:
     """So that they can grow; lifting one begins anew."""
     ledger = bench.ledger
-    assert [ledger.hold("engine:local", until=NOW + n, failure=WHY) for n in range(3)] == [1, 2, 3]
+    assert [ledger.hold("engine:local", until=NOW + n, failure=WHY, now=NOW) for n in range(3)] == [1, 2, 3]
     (row,) = ledger.holds()
     assert (row.scope, row.until, row.failure, row.times) == ("engine:local", NOW + 2, WHY, 3)
     ledger.unhold("engine:local")
-    assert ledger.hold("engine:local", until=None, failure=WHY) == 1
+    assert ledger.hold("engine:local", until=None, failure=WHY, now=NOW) == 1
 
 
 def test_recovery_puts_running_jobs_back_and_nothing_else(bench: Bench) -> None:
@@ -196,8 +196,8 @@ def test_recovery_puts_running_jobs_back_and_nothing_else(bench: Bench) -> None:
     job = bench.encoded("a.mov")
     parked = bench.running("b.mov")
     ledger.move(parked, Move.PARK, now=NOW)
-    ledger.hold("engine:local", until=None, failure=WHY)
-    ledger.hold("folder:clips", until=None, failure=WHY)
+    ledger.hold("engine:local", until=None, failure=WHY, now=NOW)
+    ledger.hold("folder:clips", until=None, failure=WHY, now=NOW)
     before = bench.read(job)
     assert ledger.recover() == 1
     assert bench.read(job) == replace(before, state=JobState.QUEUED)

@@ -1,9 +1,11 @@
 """The ledger's file: made, brought up to date, refused with a reason, and left as it is when it is refused."""
 
 import hashlib
+import os
 import sqlite3
 import stat
 import threading
+from collections.abc import Iterable
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -11,11 +13,19 @@ from pathlib import Path
 import pytest
 
 from nemod.failure import Kind
+from nemod.job import JobState
 from nemod.ledger.ledger import VERSION, Ledger, LedgerError
+from nemod.ledger.rows import dump
 from nemod.ledger.store import SCRIPTS, transaction
+from tests.ledger.values import MEDIA, REFUSE, ROUTE, WHY, folder
 
+#: A route as version 1 wrote it: it knew nothing of follow-ups and finishes.
+V1_ROUTE = '{"how": "encode", "engines": ["local"], "limit_bytes": 10000000}'
 #: What is in people's ledgers already never changes: a new wish is a new script, and a new line here.
-DIGESTS = {"schema.sql": "a5d6dbe78dd75c6edbfc14661fa9c437d40619ed9de5a8bbcdc8690bbb6dae73"}
+DIGESTS = {
+    "schema.sql": "a5d6dbe78dd75c6edbfc14661fa9c437d40619ed9de5a8bbcdc8690bbb6dae73",
+    "migration_2.sql": "7d66e8d951d8a2671b488fecf08f7231523e21d272e2a94c9349170a2d347c9a",
+}
 
 
 def pragma(db: sqlite3.Connection, name: str) -> object:
@@ -37,11 +47,72 @@ def test_a_new_ledger_has_the_present_version_and_is_its_owners_alone(file: Path
         assert pragma(ledger, "synchronous") == 2
         assert pragma(ledger, "foreign_keys") == 1
         tables = {row["name"] for row in ledger.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        assert tables >= {"job", "attempt", "job_event", "hold", "request"}
+        assert tables >= {"job", "attempt", "job_event", "hold", "request", "spending"}
         for part in file.parent.iterdir():
             assert stat.S_IMODE(part.stat().st_mode) == 0o600, part
     with closing(Ledger.open(file)) as ledger:
         assert pragma(ledger, "user_version") == VERSION
+
+
+def of_version_1(file: Path, root: Path) -> None:
+    """A ledger as the first version wrote it, with a job in every state and whatever it could hold."""
+    place = folder(root)
+    job: dict[str, object] = {"mtime_ns": 5, "inode": -7, "due": 8.5, "created": 9.5, "rank": -1, "tries": 2, "round": 2}
+    job |= {"folder_name": place.name, "folder": dump(place), "inbox": os.fsencode(place.inbox), "failure": dump(WHY)}
+    job |= {"media": dump(MEDIA), "route": V1_ROUTE, "started": 10.5, "lane": "local"}
+    done = {"target": b"/out/a.mp4", "delivered_bytes": 6, "disposed": "archived", "finished": 11.5, "present": 0}
+    failed = {"failing": dump(WHY), "quarantine": b"/failed/a.mov", "quarantined": 1, "finished": 12.5}
+    facts: dict[JobState, dict[str, object]] = {JobState.DONE: done, JobState.FAILED: failed}
+    with closing(sqlite3.connect(file)) as db:
+        db.executescript(files("nemod.ledger").joinpath("schema.sql").read_text(encoding="utf-8"))
+        for number, state in enumerate(JobState, 1):
+            row = {**job, "state": state, "relpath": b"\xff", "size": number, "source": b"/in/a.mov", **facts.get(state, {})}
+            insert(db, "job", row)
+            attempt = {"job": number, "engine": "local", "how": "encode", "folder": b"/work", "opened": 1.0}
+            insert(db, "attempt", {**attempt, "round": 1, "closed": 2.0, "verdict": dump(REFUSE)})
+            insert(db, "attempt", {**attempt, "round": 2, "token": "1:x", "staged": b"/work/a.mp4", "note": "made"})
+        insert(db, "hold", {"scope": "engine:local", "until": 3.5, "failure": dump(WHY), "times": 4})
+        insert(db, "request", {"verb": "cancel", "job": 1, "at": 5.5})
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+
+
+def insert(db: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
+    marks = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))  # noqa: S608 - our own words
+
+
+def contents(db: sqlite3.Connection, tables: Iterable[str]) -> dict[str, list[dict[str, object]]]:
+    db.row_factory = sqlite3.Row
+    return {table: [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY 1")] for table in tables}  # noqa: S608
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_with_nothing_lost(file: Path, tmp_path: Path) -> None:
+    """Every value of every row is as it was, what is new is empty, and each job reads as it did."""
+    of_version_1(file, tmp_path)
+    tables = ("job", "attempt", "job_event", "hold", "request")
+    with closing(sqlite3.connect(file)) as db:
+        before = contents(db, tables)
+    with closing(Ledger.open(file)) as ledger:
+        assert pragma(ledger, "user_version") == VERSION
+        assert ledger.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert ledger.execute("PRAGMA foreign_key_check").fetchall() == []
+        for table, rows in contents(ledger, tables).items():
+            assert len(rows) == len(before[table]) > 0
+            for row, old in zip(rows, before[table], strict=True):
+                assert row.items() >= old.items()
+                assert {row[name] for name in row.keys() - old.keys()} <= {None, 0, 1}
+        jobs = ledger.jobs()
+        assert {job.state for job in jobs} == set(JobState)
+        for job in jobs:
+            assert job.route == ROUTE
+            assert (job.parent, job.instruction, job.session_key, job.polling, job.spent) == (None, None, None, False, False)
+            (attempt,) = job.attempts
+            assert (attempt.token, attempt.material, attempt.spent) == ("1:x", None, False)
+        assert ledger.spendings() == ()
+        assert [h.times for h in ledger.holds()] == [4]
+        assert [r.text for r in ledger.requests()] == [None]
+        assert ledger.recover() == 1
 
 
 def test_without_a_write_ahead_log_nothing_lies_beside_the_file(file: Path) -> None:

@@ -19,23 +19,33 @@ VERSION = "fake1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pay:
-    """Announce, and then do, something that costs money; done once, whatever happens in between."""
+    """Announce, and then do, something that costs money; done once, whatever happens in between.
+
+    `expects` and `cost` are told in credits, if at all.
+    """
 
     what: str
+    expects: float | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Wait outside, without a slot."""
+    """Wait outside, without a slot; `polling`: what follows needs none either."""
 
     seconds: float
+    polling: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliver:
-    """Hand out a copy of a file; without an encode, a copy of the source."""
+    """Hand out a copy of a file; without an encode, a copy of the source.
+
+    `instead` is what it hands out after each refusal of the judge; the last one for ever.
+    """
 
     file: Path
+    instead: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,46 +61,62 @@ Act = Progress | Pay | Pause | Deliver | Fail
 class FakeEngine:
     """Plays its script for every task; a token says which act comes next."""
 
-    def __init__(self, script: tuple[Act, ...], journal: Path, *, unready: Failure | None = None) -> None:
-        """Play this script in the world of this journal."""
+    def __init__(
+        self,
+        script: tuple[Act, ...],
+        journal: Path,
+        *,
+        name: EngineName = EngineName.LOCAL,
+        careful: bool = False,
+        unready: Failure | None = None,
+    ) -> None:
+        """Play this script in the world of this journal, in the place of that engine."""
+        self.tasks: list[tuple[Task, Token | None]] = []  # what it was given
+        self.unready = unready
+        self.closed = 0
         self._script = script
         self._journal = journal
-        self._unready = unready
+        self._name = name
+        self._careful = careful
 
     @property
     def name(self) -> EngineName:
-        """It stands where the local engine does."""
-        return EngineName.LOCAL
+        """Whose place it takes."""
+        return self._name
 
     @property
     def careful(self) -> bool:
-        """It pays nothing but lines in a journal."""
-        return False
+        """As it was told."""
+        return self._careful
 
     async def close(self) -> None:
-        """It keeps nothing open."""
+        """It keeps nothing open, but counts."""
+        self.closed += 1
 
     async def ready(self) -> Failure | None:
         """As it was told."""
-        return self._unready
+        return self.unready
 
     async def run(self, task: Task, token: Token | None) -> AsyncGenerator[Event, None]:
         """Play from the start or from where a token says."""
+        self.tasks.append((task, token))
         start = 0 if token is None else self._read(token)
         for number, act in enumerate(self._script[start:], start):
             match act:
                 case Progress():
                     yield act
                 case Pay():
-                    yield Checkpoint(token=self._token(number))
+                    yield Checkpoint(token=self._token(number), expects=act.expects, left=None if act.expects is None else 100)
                     self._pay(f"job {task.job}: {act.what}")
-                    yield Checkpoint(token=self._token(number + 1))
+                    yield Checkpoint(token=self._token(number + 1), cost=act.cost)
                 case Pause():
-                    yield Wait(token=self._token(number + 1), until=time.time() + act.seconds)
+                    yield Wait(token=self._token(number + 1), until=time.time() + act.seconds, polling=act.polling)
                     return
                 case Deliver():
                     made = task.folder / f"{secrets.token_hex(4)}.mp4"
-                    shutil.copyfile(act.file if task.how is How.ENCODE else task.source, made)
+                    files = (act.file, *act.instead)
+                    file = files[min(len(task.refusals), len(act.instead))]
+                    shutil.copyfile(file if task.how is How.ENCODE else task.source, made)
                     yield Output(path=made, token=self._token(number), note="played from a script")
                     return
                 case Fail():

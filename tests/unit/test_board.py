@@ -47,6 +47,21 @@ def test_the_file_is_not_written_for_every_frame(tmp_path: Path) -> None:
     assert read_board(tmp_path)[JobId(7)].fraction == 0.5
 
 
+def test_a_job_that_waits_is_shown_with_what_it_waits_for(tmp_path: Path) -> None:
+    """It does not run any more; when it does again, that counts."""
+    board = Board(tmp_path / FILE)
+    board.rest(JobId(7))
+    assert board.jobs == {}
+    board.show(JobId(7), Progress(stage="rendering in the cloud", fraction=0.5))
+    board.rest(JobId(7))
+    board.remove(JobId(7))
+    assert board.jobs == {}
+    assert read_board(tmp_path) == {JobId(7): Running(stage="rendering in the cloud", rests=True)}
+    board.show(JobId(7), Progress(stage="downloading"))
+    board.remove(JobId(7))
+    assert read_board(tmp_path) == {}
+
+
 def test_a_board_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     """Only the display is lost; the same for one that shows nothing outside."""
     board = Board(tmp_path / "gone" / FILE)

@@ -33,14 +33,14 @@ ANSWERS: dict[Kind, type[Decision]] = {
     Kind.UNREACHABLE: Hold,
     Kind.THROTTLED: Hold,
     Kind.TRANSIENT: Again,
-    Kind.UNCERTAIN: Park,
+    Kind.UNCERTAIN: Next,
     Kind.CREDENTIALS: Hold,
     Kind.CREDITS: Hold,
     Kind.PLAN: Hold,
     Kind.BUSY: Again,
     Kind.INCOMPLETE: Again,
     Kind.REFUSED: Next,
-    Kind.UNSUPPORTED: Fail,
+    Kind.UNSUPPORTED: Next,
     Kind.TOO_LARGE: Next,
     Kind.IMPOSSIBLE: Fail,
     Kind.BAD_OUTPUT: Next,
@@ -69,10 +69,16 @@ def test_what_follows_from_a_failure(kind: Kind, tries: int) -> None:
     """The same answer each time, but for the two that lose patience."""
     wanted = ANSWERS[kind]
     if kind is Kind.TRANSIENT and tries >= BACKOFF_TIMES:
-        wanted = Park
+        wanted = Next
     if kind is Kind.INCOMPLETE and tries >= len(LOOKS_CLOSED_S):
         wanted = Fail
     assert isinstance(answer(kind, tries), wanted)
+
+
+def test_what_may_have_cost_something_rests_rather_than_fails() -> None:
+    """When nobody can follow: what the cloud did is looked at again later; what it will never take is over."""
+    parks = {kind for kind in Kind if answer(kind, BACKOFF_TIMES) == Next(park=True)}
+    assert parks == {Kind.TRANSIENT, Kind.UNCERTAIN, Kind.REFUSED}
 
 
 @pytest.mark.parametrize(("kind", "tries"), list(product(Kind, range(7))))
@@ -99,7 +105,7 @@ def test_back_offs_grow_and_end() -> None:
         assert decision.counts
         waits.append(decision.due - NOW)
     assert waits == [30, 60, 120, 240, 480]
-    assert answer(Kind.TRANSIENT, BACKOFF_TIMES) == Park()
+    assert answer(Kind.TRANSIENT, BACKOFF_TIMES) == Next(park=True)
 
 
 @given(tries=st.integers(0, BACKOFF_TIMES - 1), jitter=st.floats(-1, 1))
@@ -134,8 +140,10 @@ def test_a_server_that_says_when_is_believed() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.CREDENTIALS, Kind.CREDITS, Kind.PLAN])
 def test_what_only_a_person_can_mend_waits_for_one(kind: Kind) -> None:
-    """No time makes a wrong token right."""
+    """No time makes a wrong token right; but a day's budget, or a server, may say when."""
     assert answer(kind, 3) == Hold(until=None)
+    failure = Failure(kind=kind, detail="Tomorrow.", retry_at=NOW + 9)
+    assert decide(failure, tries=0, looks=(), now=NOW, jitter=0) == Hold(until=NOW + 9)
 
 
 @pytest.mark.parametrize("kind", [Kind.NO_SPACE, Kind.NOT_WRITABLE])

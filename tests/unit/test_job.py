@@ -3,10 +3,12 @@
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nemod.engines.base import EngineName
+from nemod.failure import Failure
 from nemod.job import (
     ENDED,
     TRANSITIONS,
@@ -19,10 +21,13 @@ from nemod.job import (
     Move,
     Route,
     Step,
+    follower,
+    materials,
     next_engine,
     next_step,
+    without_cloud,
 )
-from nemod.media.verdict import How, Verdict
+from nemod.media.verdict import How, Reason, Verdict
 from tests.ledger.values import ACCEPT, MEDIA, NOW, REFUSE, ROUTE, WHY, folder, sighting
 
 LOCAL, NEMO = EngineName.LOCAL, EngineName.NEMO
@@ -208,6 +213,116 @@ def test_each_engine_tries_once_and_a_refused_copy_is_encoded(
 ) -> None:
     """In the order of the route, until nobody is left."""
     assert next_engine(tried(*before), Route(how=how, engines=engines, limit_bytes=1)) == then
+
+
+def round_of(*attempts: tuple[EngineName, Verdict | Failure], **facts: Any) -> Job:
+    """A job with closed encodes that ended so."""
+    return replace(
+        BLANK,
+        attempts=tuple(
+            replace(
+                CLOSED,
+                id=AttemptId(number),
+                engine=engine,
+                verdict=None if isinstance(end, Failure) else end,
+                failure=end if isinstance(end, Failure) else None,
+            )
+            for number, (engine, end) in enumerate(attempts, 1)
+        ),
+        **facts,
+    )
+
+
+REFUSED, BROKEN = (NEMO, REFUSE), (NEMO, WHY)
+#: What the cloud and this machine have come to, and who is next with the engines (nemo) and a finish, without it, or with both
+#: engines; two follow-ups are allowed.
+ROUNDS: tuple[tuple[tuple[tuple[EngineName, Verdict | Failure], ...], tuple[EngineName | None, ...]], ...] = (
+    ((), (NEMO, NEMO, NEMO)),
+    ((BROKEN,), (None, None, LOCAL)),
+    ((REFUSED,), (NEMO, NEMO, NEMO)),
+    ((REFUSED, REFUSED), (NEMO, NEMO, NEMO)),
+    ((REFUSED, BROKEN), (LOCAL, None, LOCAL)),
+    ((REFUSED, REFUSED, REFUSED), (LOCAL, None, LOCAL)),
+    ((REFUSED, REFUSED, BROKEN), (LOCAL, None, LOCAL)),
+    ((REFUSED, REFUSED, REFUSED, (LOCAL, REFUSE)), (None, None, None)),
+    ((REFUSED, REFUSED, REFUSED, (LOCAL, WHY)), (None, None, None)),
+    ((BROKEN, (LOCAL, REFUSE)), (None, None, None)),
+)
+CLOUD = Route(how=How.ENCODE, engines=(NEMO,), limit_bytes=1, follow_ups=2, finish=True)
+ROUTES = (CLOUD, replace(CLOUD, finish=False), replace(CLOUD, engines=(NEMO, LOCAL), finish=False))
+
+
+@pytest.mark.parametrize(
+    ("before", "route", "then"),
+    [(before, route, then) for before, wanted in ROUNDS for route, then in zip(ROUTES, wanted, strict=True)],
+)
+def test_the_cloud_is_told_what_was_wrong_and_this_machine_finishes(
+    before: tuple[tuple[EngineName, Verdict | Failure], ...], route: Route, then: EngineName | None
+) -> None:
+    """Follow-ups answer refusals only, as many as the route allows; a finish needs an output that was refused."""
+    following = next_engine(round_of(*before), route)
+    assert following == (None if then is None else (then, How.ENCODE))
+
+
+def test_no_follow_up_is_the_default() -> None:
+    """A route of version 1 knows none."""
+    assert next_engine(round_of(REFUSED), Route(how=How.ENCODE, engines=(NEMO, LOCAL), limit_bytes=1)) == (LOCAL, How.ENCODE)
+
+
+@pytest.mark.parametrize(("before", "then"), [((), None), ((REFUSED,), LOCAL)])
+def test_who_would_follow_is_known_before_the_attempt_is_closed(
+    before: tuple[tuple[EngineName, Verdict | Failure], ...], then: EngineName | None
+) -> None:
+    """The open attempt counts as failed: the cloud gets no follow-up for that, the finish needs an earlier refusal."""
+    job = round_of(*before)
+    at_work = replace(job, attempts=(*job.attempts, replace(OPEN, id=AttemptId(9), engine=NEMO)))
+    assert follower(at_work, CLOUD, WHY) == (None if then is None else (then, How.ENCODE))
+
+
+@pytest.mark.parametrize(
+    ("engine", "end", "usable"),
+    [
+        (NEMO, REFUSE, True),
+        (NEMO, replace(REFUSE, reason=Reason.PICTURE), True),
+        (NEMO, replace(REFUSE, reason=Reason.UNREADABLE), False),
+        (NEMO, replace(REFUSE, reason=Reason.DECODE), False),
+        (NEMO, WHY, False),
+        (LOCAL, REFUSE, False),
+    ],
+)
+def test_only_a_sound_output_of_the_cloud_is_finished_from(engine: EngineName, end: Verdict | Failure, *, usable: bool) -> None:
+    """And only when a person's own words went into it; otherwise the source is the better material."""
+    job = round_of((engine, end))
+    job = replace(job, attempts=tuple(replace(a, staged=Path("/work/out.mp4")) for a in job.attempts))
+    assert materials(job) == ()
+    for own in (replace(job, instruction="Cut it."), replace(job, parent=JobId(1))):
+        assert own.own_words
+        assert materials(own) == (job.attempts if usable else ())
+    assert not replace(job, instruction="Cut it.").asked
+
+
+def test_the_newest_material_comes_first() -> None:
+    """The cloud may have come nearer with each follow-up."""
+    job = round_of(REFUSED, REFUSED, instruction="Cut it.")
+    job = replace(job, attempts=tuple(replace(a, staged=Path(f"/work/{a.id}.mp4")) for a in job.attempts))
+    assert [a.id for a in materials(job)] == [2, 1]
+
+
+def test_without_the_cloud_a_job_is_planned_anew() -> None:
+    """By what the source needs: what fits is passed through, though the cloud would have followed words about it."""
+    both = replace(CLOUD, engines=(NEMO, LOCAL), limit_bytes=30_000_000)
+    job = replace(BLANK, media=MEDIA, instruction="Cut it.")
+    assert without_cloud(job, both) == Route(how=How.ENCODE, engines=(LOCAL,), limit_bytes=30_000_000)
+    low = replace(job, folder=replace(job.folder, preset=replace(job.folder.preset, max_height=1080)))
+    assert without_cloud(low, both) == Route(how=How.PASS, engines=(LOCAL,), limit_bytes=30_000_000)
+    assert without_cloud(job, CLOUD) is None
+
+
+def test_a_round_has_spent_when_one_of_its_tries_has() -> None:
+    """Also when it was closed since."""
+    job = round_of(REFUSED, BROKEN)
+    assert not job.spent
+    assert replace(job, attempts=(replace(job.attempts[0], spent=True), job.attempts[1])).spent
 
 
 def test_an_open_attempt_does_not_count_as_tried() -> None:

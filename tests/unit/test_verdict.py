@@ -218,6 +218,44 @@ def test_lengths_may_differ_as_much_as_containers_round() -> None:
     assert isinstance(verdict(replace(long, duration_s=5939.0), long), Refuse)
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        wrapped(duration_s=30.0),
+        heard(end_s=20.0),
+        wrapped(audio=()),
+        seen(width=720, height=720),
+        seen(end_s=20.0),
+        seen(frames=700),
+    ],
+)
+def test_what_a_person_asked_for_need_not_be_like_the_source(output: MediaInfo) -> None:
+    """Length, sound, shape and number of frames may be what their words were about; without such words each is refused."""
+    assert isinstance(verdict(output, edited=True), Accept)
+    assert isinstance(verdict(output, edited=True, source=wrapped(audio=())), Accept)
+    assert isinstance(verdict(output, how=How.REMUX), Refuse)
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (wrapped(size_bytes=LIMIT + 1), Reason.OVER_LIMIT),
+        (seen(width=1920, height=1080), Reason.PICTURE),
+        (seen(codec="hevc", profile="Main"), Reason.NOT_INLINE),
+        (wrapped(has_location=True), Reason.NOT_INLINE),
+        (wrapped(video=None), Reason.NOT_INLINE),
+    ],
+)
+def test_what_is_promised_of_every_output_holds_for_edited_ones(output: MediaInfo, reason: Reason) -> None:
+    """Size, bounds, place and that it plays; and it decodes."""
+    found = verdict(output, edited=True)
+    assert isinstance(found, Refuse)
+    assert found.reason is reason
+    broken = verdict(GOOD, edited=True, decode_error="damaged")
+    assert isinstance(broken, Refuse)
+    assert broken.reason is Reason.DECODE
+
+
 def test_sound_out_of_nowhere_is_refused() -> None:
     """A silent source stays silent."""
     refused = verdict(GOOD, wrapped(audio=()))

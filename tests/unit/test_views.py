@@ -9,10 +9,10 @@ from nemod.config.model import Folder, Preset
 from nemod.daemon.board import Running
 from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind
-from nemod.job import TRANSITIONS, Fingerprint, Job, JobId, JobState, Route
-from nemod.ledger.ledger import HoldRow, engine_scope, folder_scope
+from nemod.job import TRANSITIONS, Attempt, AttemptId, Fingerprint, Job, JobId, JobState, Route
+from nemod.ledger.ledger import HoldRow, Spending, engine_scope, folder_scope
 from nemod.media.verdict import How
-from nemod.views import Scene, clock, doing, fields, job_view, jobs_sheet, state_diagram, tilde
+from nemod.views import Scene, clock, doing, fields, job_detail, job_view, jobs_sheet, state_diagram, tilde
 
 NOW = 1_790_000_000.0
 INBOX = Path("/home/ann/clips")
@@ -88,6 +88,52 @@ def test_a_held_job_says_what_holds_it(scope: str) -> None:
         assert job_view(waiting, replace(QUIET, holds=(replace(hold, until=until),))).stage == stage
     other = replace(QUIET, holds=(replace(hold, scope="folder:other"),))
     assert job_view(waiting, other).stage == "waiting for its turn"
+
+
+CLOUD = Route(how=How.ENCODE, engines=(EngineName.NEMO, EngineName.LOCAL), limit_bytes=1)
+
+
+def test_a_job_that_polls_says_when_it_looks_again() -> None:
+    """And what for, as far as this daemon has seen it; seconds count there."""
+    polls = job(JobState.QUEUED, due=NOW + 30, polling=True, route=CLOUD)
+    moment = clock(NOW + 30, now=NOW, seconds=True)
+    assert len(moment) == len("10:42:30")
+    assert job_view(polls, QUIET).stage == f"made in the cloud, next look at {moment}"
+    scene = replace(QUIET, board={JobId(7): Running(stage="rendering in the cloud", rests=True)})
+    assert job_view(polls, scene).stage == f"rendering in the cloud, next look at {moment}"
+    assert job_view(polls, scene).percent is None
+    due = replace(polls, due=NOW - 1)
+    assert job_view(due, scene).stage == "waiting for its turn"
+
+
+def test_who_has_paid_does_not_wait_for_credits() -> None:
+    """A hold for credits stops those who would pay; any other stops all."""
+    hold = HoldRow(scope=engine_scope(EngineName.NEMO), until=None, failure=replace(WHY, kind=Kind.CREDITS), times=1)
+    polls = job(JobState.QUEUED, due=NOW + 30, polling=True, route=CLOUD)
+    assert "next look" in job_view(polls, replace(QUIET, holds=(hold,))).stage
+    assert job_view(replace(polls, polling=False), replace(QUIET, holds=(hold,))).stage == "waiting: It broke."
+    assert job_view(polls, replace(QUIET, holds=(replace(hold, failure=WHY),))).stage == "waiting: It broke."
+
+
+def test_a_job_waits_for_the_engine_that_works_on_it() -> None:
+    """Not for the one that its plan began with."""
+    attempt = Attempt(id=AttemptId(1), engine=EngineName.LOCAL, how=How.ENCODE, folder=Path("/work"))
+    fallen = job(JobState.QUEUED, route=CLOUD, attempts=(attempt,))
+    hold = HoldRow(scope=engine_scope(EngineName.NEMO), until=None, failure=WHY, times=1)
+    assert job_view(fallen, replace(QUIET, holds=(hold,))).stage == "waiting for its turn"
+
+
+def test_a_detail_tells_what_a_job_has_cost_and_where_it_comes_from() -> None:
+    """What is not known counts as expected; nothing paid is no number."""
+    asked = job(JobState.DONE, parent=JobId(3), instruction="Cut it.")
+    spendings = [
+        Spending(job=JobId(7), at=NOW, expected=50, cost=None),
+        Spending(job=JobId(7), at=NOW, expected=50, cost=42.5),
+    ]
+    detail = job_detail(asked, QUIET, [], spendings=spendings)
+    assert (detail["credits"], detail["parent"], detail["instruction"]) == (92.5, 3, "Cut it.")
+    detail = job_detail(job(JobState.DONE), QUIET, [])
+    assert (detail["credits"], detail["parent"], detail["instruction"]) == (None, None, None)
 
 
 def test_an_output_is_shown_once_it_is_delivered() -> None:

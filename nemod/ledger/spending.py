@@ -1,0 +1,116 @@
+"""What jobs have cost, or may have cost, and the write-ahead notes of engines that go with it.
+
+Rules kept here:
+- what is about to be paid is written with the token that announces it, in one transaction, or neither is;
+- what is not known to have cost nothing counts as expected.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from nemod.engines.base import EngineName, Token
+from nemod.job import AttemptId, JobId, JobState, Move
+from nemod.ledger.states import shift
+from nemod.ledger.store import transaction
+
+_SPENT = "SELECT COALESCE(SUM(COALESCE(cost, expected)), 0) FROM spending WHERE at >= ?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """Credits that a job was expected to cost at a moment (epoch seconds), and what it did cost; None: not known."""
+
+    job: JobId
+    at: float
+    expected: float
+    cost: float | None
+
+
+def checkpoint(
+    db: sqlite3.Connection,
+    attempt: AttemptId,
+    token: Token,
+    *,
+    now: float,
+    expects: float | None = None,
+    cost: float | None = None,
+    budget: float | None = None,
+    day_start: float = 0.0,
+) -> bool:
+    """The engine's write-ahead note.
+
+    Args:
+        db: the ledger.
+        attempt: whose; nothing is written into one that is closed.
+        token: from which the engine goes on.
+        now: epoch seconds.
+        expects: credits that its next breath may spend; announced again, it is the same spending.
+        cost: credits that the effect announced last has cost.
+        budget: credits that may be spent since `day_start`; None: any number.
+        day_start: epoch seconds.
+
+    Returns:
+        False when the budget does not allow it: then the token was not written, and nothing may be spent.
+    """
+    with transaction(db):
+        row = db.execute("SELECT job FROM attempt WHERE id = ? AND closed IS NULL", (attempt,)).fetchone()
+        if row is None:
+            return True
+        known = db.execute(
+            "SELECT id, at, expected FROM spending WHERE attempt = ? AND cost IS NULL ORDER BY id DESC LIMIT 1", (attempt,)
+        ).fetchone()
+        if known is not None and cost is not None:
+            db.execute("UPDATE spending SET cost = ? WHERE id = ?", (cost, known["id"]))
+            known = None
+        if expects is not None:
+            # What was announced and never came to a cost is not paid again: it is the same message.
+            counted = known["expected"] if known is not None and known["at"] >= day_start else 0
+            if budget is not None and spent_since(db, day_start) - counted + expects > budget:
+                return False
+            db.execute("DELETE FROM spending WHERE id = ?", (None if known is None else known["id"],))
+            db.execute(
+                "INSERT INTO spending (job, attempt, at, expected) VALUES (?, ?, ?, ?)", (row["job"], attempt, now, expects)
+            )
+        db.execute("UPDATE attempt SET token = ? WHERE id = ?", (token, attempt))
+        return True
+
+
+def rest(
+    db: sqlite3.Connection, job: JobId, attempt: AttemptId, token: Token, *, until: float, polling: bool, now: float
+) -> None:
+    """The engine waits: its token is kept, the job is queued until then. It has come on, so earlier failures are forgotten."""
+    with transaction(db):
+        db.execute("UPDATE attempt SET token = ? WHERE id = ? AND closed IS NULL", (token, attempt))
+        if shift(db, job, Move.YIELD, now=now, due=until, polling=polling):
+            db.execute("UPDATE job SET tries = 0, failure = NULL WHERE id = ? AND state = ?", (job, JobState.QUEUED))
+
+
+def spent_since(db: sqlite3.Connection, moment: float) -> float:
+    """Credits spent, or perhaps spent, from a moment on (epoch seconds)."""
+    return float(db.execute(_SPENT, (moment,)).fetchone()[0])
+
+
+def spendings(db: sqlite3.Connection, *, job: JobId | None = None) -> tuple[Spending, ...]:
+    """What was spent, newest first; of one job or of all."""
+    rows = db.execute("SELECT * FROM spending WHERE ?1 IS NULL OR job = ?1 ORDER BY id DESC", (job,)).fetchall()
+    return tuple(Spending(job=JobId(r["job"]), at=r["at"], expected=r["expected"], cost=r["cost"]) for r in rows)
+
+
+def session_token(db: sqlite3.Connection, job: JobId) -> Token | None:
+    """The newest token of another job whose cloud session this one goes on in: its parent, or one that shares its key."""
+    row = db.execute(
+        "SELECT token FROM attempt WHERE engine = ? AND token IS NOT NULL AND job IN ("
+        " SELECT other.id FROM job AS mine, job AS other WHERE mine.id = ? AND other.id <> mine.id"
+        " AND (other.id = mine.parent OR other.session_key = mine.session_key)) ORDER BY id DESC LIMIT 1",
+        (EngineName.NEMO.value, job),
+    ).fetchone()
+    return None if row is None else Token(row["token"])
+
+
+def own_token(db: sqlite3.Connection, job: JobId) -> Token | None:
+    """The newest token of a job's own way through the cloud, of whatever round; None: it has never been there."""
+    row = db.execute(
+        "SELECT token FROM attempt WHERE job = ? AND engine = ? AND token IS NOT NULL ORDER BY id DESC LIMIT 1",
+        (job, EngineName.NEMO.value),
+    ).fetchone()
+    return None if row is None else Token(row["token"])
