@@ -19,8 +19,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tomli_w": ("config", "cli.config"),
     "typer": ("cli",),
     "rich": ("cli",),
-    "httpx": (),
-    "httpx_sse": (),
+    "yaml": ("config.skills",),
+    "httpx": ("engines.nemo",),
+    "httpx_sse": ("engines.nemo",),
+    "starlette": ("sandbox",),
+    "uvicorn": ("sandbox",),
 }
 #: What opens a connection to anywhere.
 NETWORK = frozenset({"httpx", "httpx_sse", "socket", "ssl", "urllib", "http", "ftplib", "smtplib", "socketserver", "requests"})

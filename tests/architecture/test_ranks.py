@@ -15,8 +15,9 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("config", "logs"),
     ("ledger", "delivery"),
     ("intake", "engines.local"),
+    ("engines.nemo",),
     ("daemon",),
-    ("views", "host"),
+    ("views", "host", "sandbox"),
     ("cli",),
     ("__main__",),
 )

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from nemod.daemon.service import open_ledger
+from nemod.engines.base import EngineName
 from nemod.job import JobState
 from tests.crash.victim import LIMIT_BYTES, engine, folder
 from tests.support.clips import make_clip
@@ -27,13 +28,17 @@ from tests.support.daemon import leftovers
 REPOSITORY = Path(__file__).parents[2]
 PARALLEL = 2
 TEXT = b"once upon a time\n" * 20
+WORDS = b"Make it calmer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clips:
-    """What is dropped, and what must come of it: two videos that want one name in the outbox, and a text."""
+    """What is dropped, and what must come of it: two videos that want one name in the outbox, and a text.
 
-    big: Path  # needs an encode, which makes `made` of it
+    The first has a person's words beside it, so it is edited in the cloud; what comes back is too large, and is finished here.
+    """
+
+    big: Path  # needs an encode, which makes `made` of it; as large is what the cloud makes
     made: Path
     small: Path  # passes as it is
 
@@ -43,15 +48,17 @@ class Clips:
         inbox.mkdir(parents=True)
         (root / "state").mkdir()
         shutil.copy(self.made, root / "made.mp4")
+        shutil.copy(self.big, root / "heavy.mp4")
+        (inbox / "a.mkv.txt").write_bytes(WORDS)
         shutil.copy(self.big, inbox / "a.mkv")
         shutil.copy(self.small, inbox / "a.mp4")
         (inbox / "text.mp4").write_bytes(TEXT)
         return root
 
     @property
-    def videos(self) -> dict[str, str]:
-        """The videos that were dropped, by digest."""
-        return {"a.mkv": digest(self.big), "a.mp4": digest(self.small)}
+    def originals(self) -> dict[str, str]:
+        """The videos that were dropped, and the words, by digest."""
+        return {"a.mkv": digest(self.big), "a.mp4": digest(self.small), "a.mkv.txt": hashlib.sha256(WORDS).hexdigest()}
 
     @property
     def outputs(self) -> list[str]:
@@ -113,7 +120,7 @@ def hold_laws_at_every_moment(clips: Clips, root: Path) -> None:
     for output in files(place.outbox):
         assert output.stat().st_size <= LIMIT_BYTES, "law 1"
         assert digest(output) in clips.outputs, f"{output.name} is visible and not whole"
-    for name, content in {**clips.videos, "text.mp4": hashlib.sha256(TEXT).hexdigest()}.items():
+    for name, content in {**clips.originals, "text.mp4": hashlib.sha256(TEXT).hexdigest()}.items():
         places = [place.inbox, place.originals, place.failed or place.inbox]
         found = [where / name for where in places if (where / name).exists()]
         assert any(digest(path) == content for path in found), f"law 2: {name} is lost"
@@ -125,7 +132,7 @@ def hold_laws_at_the_end(clips: Clips, root: Path) -> None:
     place = folder(root)
     assert sorted(digest(path) for path in files(place.outbox)) == clips.outputs, "law 3: delivered once"
     assert {path.name for path in files(place.outbox)} == {"a.mp4", "a (2).mp4"}
-    assert {path.name: digest(path) for path in files(place.originals)} == clips.videos
+    assert {path.name: digest(path) for path in files(place.originals)} == clips.originals
     assert place.failed is not None
     assert sorted(path.name for path in files(place.failed)) == ["text.mp4", "text.mp4.failed.txt"]
     assert (place.failed / "text.mp4").read_bytes() == TEXT
@@ -138,9 +145,12 @@ def hold_laws_at_the_end(clips: Clips, root: Path) -> None:
             ("a.mp4", JobState.DONE),
             ("text.mp4", JobState.FAILED),
         ]
+        assert [attempt.engine for attempt in jobs[0].attempts] == [EngineName.NEMO, EngineName.LOCAL]
+        assert jobs[0].attempts[1].material == jobs[0].attempts[0].staged
+        assert [spending.cost for spending in ledger.spendings()] == [42]
         for job in jobs:
             assert [now for _, _, now in ledger.history(job.id)].count(job.state) == 1
-    assert len(engine(root).paid()) == len(clips.videos), "law 4: paid once each"
+    assert len(engine(root).paid()) == 3, "law 4: one edit, and each video made here once"
 
 
 def digest(path: Path) -> str:

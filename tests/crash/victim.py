@@ -1,6 +1,6 @@
 """A daemon that kills itself at a side effect: `python -m tests.crash.victim ROOT [LABEL NUMBER]`.
 
-It is the product's own service over real files and a real ledger; only the engine is quick. Nothing of it is replaced: the
+It is the product's own service over real files and a real ledger; only the engines are quick. Nothing of it is replaced: the
 interpreter itself reports each file that is about to be changed (audit events), SQLite each transaction that is about to be
 committed (a trace). Each gets a label, written to ROOT.labels; at the given occurrence of the given one the process dies, so
 that what came before has happened and this has not.
@@ -16,9 +16,9 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from nemod.config.model import Config, EnginePolicy, Folder, Preset, Settings
+from nemod.config.model import Config, EnginePolicy, Folder, Nemo, Preset, Settings
 from nemod.daemon.service import Service
-from nemod.engines.base import Progress
+from nemod.engines.base import EngineName, Progress
 from tests.support.clips import ffmpeg
 from tests.support.fake_engine import Deliver, FakeEngine, Pause, Pay
 
@@ -88,21 +88,29 @@ def folder(root: Path) -> Folder:
         originals=inbox / "originals",
         failed=inbox / "failed",
         preset=Preset(name="tight", limit_bytes=LIMIT_BYTES),
-        engine=EnginePolicy.LOCAL,
+        engine=EnginePolicy.NEMO,
     )
 
 
+def cloud(root: Path) -> FakeEngine:
+    """Asks, pays, is polled, and delivers what is too large."""
+    edit, poll = Pay(what="the edit", expects=50, cost=42), Pause(seconds=0.05, polling=True)
+    script = (Progress(stage="asking"), edit, poll, Deliver(file=root / "heavy.mp4"))
+    return FakeEngine(script, root / "journal", name=EngineName.NEMO)
+
+
 def engine(root: Path) -> FakeEngine:
-    """Asks, pays, waits outside, and delivers what lies ready."""
-    script = (Progress(stage="asking"), Pay(what="the edit"), Pause(seconds=0.05), Deliver(file=root / "made.mp4"))
+    """Pays, waits outside, and delivers what lies ready."""
+    script = (Progress(stage="working"), Pay(what="the work"), Pause(seconds=0.05), Deliver(file=root / "made.mp4"))
     return FakeEngine(script, root / "journal")
 
 
 def main(root: Path, label: str | None, number: int) -> None:
     """Work off the inbox, or die of it."""
-    config = Config(file=root / "config.toml", settings=Settings(settle_s=0.05), folders=(folder(root),))
-    maker = engine(root)
-    service = Service(config, root / "state", {maker.name: maker}, ffmpeg(), reread=lambda: config, once=True)
+    nemo = Nemo(follow_ups=0, max_credits_per_day=100)
+    config = Config(file=root / "config.toml", settings=Settings(settle_s=0.05), nemo=nemo, folders=(folder(root),))
+    makers = {made.name: made for made in (engine(root), cloud(root))}
+    service = Service(config, root / "state", lambda _: makers, ffmpeg(), reread=lambda: config, once=True)
     sys.addaudithook(Reaper(root, label, number).hook)
     asyncio.run(service.run(lambda: None))
 

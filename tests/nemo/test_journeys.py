@@ -1,0 +1,196 @@
+"""The cloud's way from a drop to a delivery, with everything that the cloud is known to do: one paid message, or a reason."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nemod.config.model import EnginePolicy
+from nemod.failure import Kind
+from nemod.job import JobState
+from tests.nemo.place import LIMIT_BYTES, Place
+from tests.support.clips import make_clip
+from tests.support.cloud import TOKEN, Cloud, cloud
+
+NEMO, AUTO, LOCAL = EnginePolicy.NEMO, EnginePolicy.AUTO, EnginePolicy.LOCAL
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud."""
+    with cloud(tmp_path_factory.mktemp("cloud"), "--credits", "1000000") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of video that must be made smaller."""
+    made = make_clip(tmp_path_factory.mktemp("source") / "clip.mkv", seconds=2, size=(320, 240), extra_args=("-crf", "16"))
+    assert made.stat().st_size > LIMIT_BYTES
+    return made
+
+
+@pytest.fixture
+def place(tmp_path: Path, sandbox: Cloud, source: Path) -> Place:
+    """A machine with the video in its inbox."""
+    made = Place.make(tmp_path, sandbox)
+    made.drop(source)
+    return made
+
+
+#: Whatever of these happens once, one paid message leads to one delivery.
+ONE_MESSAGE = (
+    *("silent-edit", "drop", "heartbeats:comment", "heartbeats:empty", "heartbeats:word", "heartbeats:event"),
+    *("heartbeats:braces", "heartbeats:typed", "error-frame:edit", "error-frame-broken:edit", "llm-error:edit", "no-content"),
+    *(
+        "temporary-issue",
+        "gui-wording",
+        "gui-wording:zh",
+        "upload-lost-reply@1",
+        "upload-not-applied",
+        "render-failed@1",
+        "render-slow:1",
+    ),
+    *("render-id-changed", "render-lost-reply@1", "completed-no-url", "url-404", "url-private", "url-file"),
+    *("url-redirect-private", "url-redirect", "cut-download@1", "short-length@1", "html-download@1", "moov-at-end"),
+    *("draft-string", "draft-absent-before", "state-lag:0.3", "flat-body", "poll-shape:flat", "poll-shape:wrapped"),
+    *("throttle:1@1", "http:503:state@1", "http:500:poll@1", "code:500:upload@1", "garbage:state@1", "empty-body:poll@1"),
+)
+
+
+@pytest.mark.parametrize("habit", ONE_MESSAGE)
+async def test_one_message_leads_to_one_delivery(place: Place, habit: str) -> None:
+    """The habit costs time, and neither a second message nor the delivery."""
+    place.cloud.misbehave(habit)
+    await place.work(place.folder(NEMO))
+    place.delivered()
+    assert place.engines() == ["nemo"]
+    assert len(place.messages()) == 1
+    assert "under 0.06 MB" in place.messages()[0]
+    assert place.happened("fault") == []
+
+
+@pytest.mark.parametrize(
+    "habit", ["question@1", "unasked-music@1", "unasked-title@1", "overshoot:2@1", "undershoot-length@1", "hevc@1"]
+)
+async def test_a_second_message_mends_it(place: Place, habit: str) -> None:
+    """A question is answered, an unasked track asked away, a result that breaks its promise told so, in the same session."""
+    place.cloud.misbehave(habit)
+    await place.work(place.folder(NEMO))
+    place.delivered()
+    assert set(place.engines()) == {"nemo"}
+    assert len(place.messages()) == 2
+    assert all("under 0.06 MB" in message for message in place.messages())
+    assert len(place.happened("opened")) == 1
+    assert place.happened("fault") == []
+
+
+@pytest.mark.parametrize("habit", ["overshoot-always:2", "wrong-picture", "hevc", "undershoot-length"])
+async def test_what_the_cloud_cannot_mend_is_finished_here(place: Place, habit: str) -> None:
+    """After the follow-up this machine makes the file that fits, also for a folder of the cloud's."""
+    place.cloud.misbehave(habit)
+    await place.work(place.folder(NEMO))
+    place.delivered()
+    assert place.engines() == ["nemo", "nemo", "local"]
+    assert len(place.messages()) == 2
+
+
+@pytest.mark.parametrize(
+    ("habit", "kind"),
+    [
+        ("refuse-words", Kind.REFUSED),
+        ("question-always", Kind.REFUSED),
+        ("keeps-music", Kind.REFUSED),
+        ("silent-nothing", Kind.UNCERTAIN),
+        ("drop-cancel", Kind.UNCERTAIN),
+        ("heartbeat-only", Kind.UNCERTAIN),
+        ("stall", Kind.UNCERTAIN),
+        ("error-frame", Kind.UNCERTAIN),
+        ("error-frame-broken", Kind.UNCERTAIN),
+        ("llm-error", Kind.UNCERTAIN),
+        ("render-failed", Kind.REFUSED),
+    ],
+)
+async def test_a_no_of_the_cloud_parks_a_cloud_folder_and_goes_local_otherwise(
+    tmp_path: Path, sandbox: Cloud, source: Path, habit: str, kind: Kind
+) -> None:
+    """With `nemo` the job waits for a person and says what to do; with `auto` this machine does it. Nothing is paid twice."""
+    for policy in (NEMO, AUTO):
+        place = Place.make(tmp_path / policy, sandbox)
+        place.drop(source)
+        place.cloud.misbehave(*(("unasked-music", habit) if habit == "keeps-music" else (habit,)))
+        await place.work(place.folder(policy))
+        assert len(place.messages()) <= 2
+        if policy is AUTO:
+            place.delivered()
+            assert place.engines()[-1] == "local"
+        else:
+            job = place.job()
+            assert job.state is JobState.PARKED
+            assert job.failure is not None
+            assert job.failure.kind is kind
+            assert job.failure.hint
+
+
+async def test_a_message_that_never_arrived_is_sent_again(place: Place) -> None:
+    """The balance has not moved and nothing has changed: that is proof, and the only paid message follows."""
+    place.cloud.misbehave("drop-unsent@1")
+    await place.work(place.folder(NEMO))
+    place.delivered()
+    assert len(place.messages()) == 1
+
+
+@pytest.mark.parametrize(
+    ("habit", "kind"),
+    [
+        ("code:2001:ask", Kind.CREDITS),
+        ("render-402", Kind.PLAN),
+        ("code:1001", Kind.CREDENTIALS),
+        ("http:403:render", Kind.PLAN),
+    ],
+)
+async def test_an_account_that_may_not_holds_the_cloud(place: Place, habit: str, kind: Kind) -> None:
+    """No job is failed for it: the engine is held, and says what to do."""
+    place.cloud.misbehave(habit)
+    outcome = await place.work(place.folder(NEMO))
+    assert outcome.waiting == 1
+    assert place.job().state is JobState.QUEUED
+    failure = place.job().failure
+    assert failure is None or failure.kind is kind
+    assert place.happened("fault") == []
+
+
+async def test_no_credits_is_no_reason_to_wait_where_this_machine_may_work(place: Place) -> None:
+    """`auto` goes local at once, and pays nothing."""
+    place.cloud.credits(0)
+    await place.work(place.folder(AUTO))
+    place.delivered()
+    assert place.messages() == []
+
+
+async def test_a_local_folder_asks_the_cloud_nothing(place: Place) -> None:
+    """Law 5: with an account and a cloud at hand, not one request."""
+    await place.work(place.folder(LOCAL))
+    place.delivered()
+    assert place.happened("request") == []
+
+
+async def test_each_call_carries_its_headers(place: Place) -> None:
+    """Source and version of the preset's skill, the platform, and the token everywhere but at the download."""
+    await place.work(place.folder(NEMO))
+    requests = [entry for entry in place.happened("request") if entry["endpoint"] != "download"]
+    job = [entry for entry in requests if entry["endpoint"] in {"session", "upload", "ask", "render", "poll", "state"}]
+    assert job
+    assert {entry["skill"]["source"] for entry in job} == {"compress-video"}
+    assert {entry["skill"]["version"] for entry in job} == {"1.0.0"}
+    assert all(entry["authorised"] for entry in requests)
+
+
+async def test_the_token_is_written_nowhere(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the ledger nor what is said on the way knows it."""
+    place.cloud.misbehave("drop")
+    await place.work(place.folder(NEMO))
+    said = capsys.readouterr()
+    for text in (place.spoken(), said.out, said.err):
+        assert TOKEN not in text
+        assert "nmv_usr_" not in text
