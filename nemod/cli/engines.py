@@ -51,6 +51,7 @@ class Workshop:
                 )
         except NemodError as error:
             # The account cannot be read: what needs no cloud goes on.
+            self._given = False
             log.warning("engine.held", engine=EngineName.NEMO, why=error.failure.detail, hint=error.failure.hint)
         return engines
 

@@ -281,8 +281,12 @@ class Service:
     async def _worked_off(self, desk: Desk, inlets: Inlets) -> bool:
         if self._running or not inlets.at_rest:
             return False
-        holds = {h.scope: h.failure.kind for h in await desk(Ledger.holds)}
         soon = time.time() + ONCE_WAITS_S
+        # A hold that ends soon is waited for as well: a server asked for a pause.
+        lasting = [
+            h for h in await desk(Ledger.holds) if h.until is None or h.until > soon or h.failure.kind is not Kind.THROTTLED
+        ]
+        holds = {h.scope: h.failure.kind for h in lasting}
         for job in await desk(Ledger.jobs, states=[JobState.QUEUED]):
             held = {folder_scope(job.folder.name), engine_scope(_engine(job))} & holds.keys()
             paid = job.polling and all(holds[scope] is Kind.CREDITS for scope in held)

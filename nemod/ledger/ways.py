@@ -36,16 +36,16 @@ class _Way:
     """Where to, with which plan; the open attempt ends if there is one."""
 
     lane: Lane
-    route: str | None
+    route: str
 
 
 def fall_back(db: sqlite3.Connection, *, now: float, patience_s: float) -> tuple[Fallen, ...]:
     """Send on the jobs that wait for a held cloud and need not: to the next engine of their plan, due now."""
+    if _held(db, now) is None:
+        return ()  # as nearly always: nothing is locked for it
     fallen: list[Fallen] = []
     with transaction(db):
-        hold = db.execute(
-            "SELECT * FROM hold WHERE scope = ? AND (until IS NULL OR until > ?)", (engine_scope(EngineName.NEMO), now)
-        ).fetchone()
+        hold = _held(db, now)
         if hold is None:
             return ()
         why = load(Failure, hold["failure"])
@@ -60,12 +60,19 @@ def fall_back(db: sqlite3.Connection, *, now: float, patience_s: float) -> tuple
             if (way := _way(job, why)) is None:
                 continue
             db.execute(
-                "UPDATE job SET lane = ?, route = COALESCE(?, route), due = ?, polling = 0 WHERE id = ?",
+                "UPDATE job SET lane = ?, route = ?, due = ?, polling = 0 WHERE id = ?",
                 (way.lane.value, way.route, now, job.id),
             )
             db.execute("UPDATE attempt SET failure = ?, closed = ? WHERE job = ? AND closed IS NULL", (dump(why), now, job.id))
             fallen.append(Fallen(job=job.id, relpath=job.relpath, lane=way.lane, why=why))
     return tuple(fallen)
+
+
+def _held(db: sqlite3.Connection, now: float) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM hold WHERE scope = ? AND (until IS NULL OR until > ?)", (engine_scope(EngineName.NEMO), now)
+    ).fetchone()
+    return row
 
 
 def _way(job: Job, why: Failure) -> _Way | None:

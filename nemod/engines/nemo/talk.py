@@ -187,8 +187,7 @@ async def look(run: Run) -> AsyncGenerator[Event, None]:
     state = await run.client.state(run.skill, run.at.session.id)
     if state.fingerprint != asked.state:
         run.log.info("cloud.edited", changed="found after the stream was lost", timeline=draft.summary(state.draft))
-        cost = await _cost(run)
-        yield replace(run.reach(Stage.EDITED), cost=run.till.price if cost is None else cost)
+        yield replace(run.reach(Stage.EDITED), cost=await _cost(run), left=run.left)
         return
     if run.at.looks < run.nemo.recheck_times:
         checkpoint = run.reach(Stage.CHECKING, looks=run.at.looks + 1)
@@ -249,11 +248,11 @@ async def _balance(run: Run) -> Balance | None:
         raise
 
 
-async def _cost(run: Run) -> float | None:
-    """What the last message has cost, when that can be told from the balance."""
+async def _cost(run: Run) -> float:
+    """What the last message has cost; what was expected where the balance cannot tell."""
     asked, balance = run.at.asked, await _balance(run)
     if asked is None or asked.total is None or balance is None:
-        return None
+        return run.till.price
     run.left = balance.available
     if not (asked.alone and run.till.alone(run.task.job) and run.till.quiet_since(run.task.job, asked.at)):
         return run.till.price
