@@ -256,7 +256,9 @@ class Service:
         """Start the jobs of a lane for which there are slots."""
         while sum((held.lane, held.polling) == (lane, polling) for held in self._running.values()) < slots:
             careful = self._fleet.careful
-            job = await desk(Ledger.claim, lane, now=time.time(), polling=polling, careful=careful)
+            # A job that was given back may still have a connection to close; it is nobody else's until then.
+            busy = tuple(self._running)
+            job = await desk(Ledger.claim, lane, now=time.time(), polling=polling, careful=careful, but=busy)
             if job is None:
                 return
             task = asyncio.create_task(runner.run(job, lane), name=f"job {job.id}")

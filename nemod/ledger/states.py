@@ -6,7 +6,9 @@ Rules kept here:
 - a job that has ended has no open attempt.
 """
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
 
 from nemod.config.model import After, Folder
@@ -35,6 +37,7 @@ _CLAIM = """
 UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE state = 'queued' AND id = (
     SELECT mine.id FROM job AS mine
     WHERE mine.state = 'queued' AND mine.due <= :now AND mine.lane = :lane AND (:lane <> 'nemo' OR mine.polling = :polling)
+    AND mine.id NOT IN (SELECT value FROM json_each(:but))
     AND NOT EXISTS (
         SELECT 1 FROM hold WHERE scope = 'folder:' || mine.folder_name AND (until IS NULL OR until > :now)
     )
@@ -62,7 +65,15 @@ UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE state 
 """
 
 
-def claim(db: sqlite3.Connection, lane: Lane, *, now: float, polling: bool = False, careful: bool = False) -> Job | None:
+def claim(
+    db: sqlite3.Connection,
+    lane: Lane,
+    *,
+    now: float,
+    polling: bool = False,
+    careful: bool = False,
+    but: Iterable[JobId] = (),
+) -> Job | None:
     """Take the next due job of a lane whose engine and folder are not held.
 
     Args:
@@ -71,9 +82,11 @@ def claim(db: sqlite3.Connection, lane: Lane, *, now: float, polling: bool = Fal
         now: epoch seconds.
         polling: take one of those that need no slot of the engine; want of credits does not hold them, for they have paid.
         careful: at most one job may be under way there, besides those that are already.
+        but: not one of these: whoever had it has given it up, and is still letting go of what it held.
     """
+    chosen = {"now": now, "lane": lane.value, "polling": int(polling), "careful": int(careful), "but": json.dumps(list(but))}
     with transaction(db):
-        row = db.execute(_CLAIM, {"now": now, "lane": lane.value, "polling": int(polling), "careful": int(careful)}).fetchone()
+        row = db.execute(_CLAIM, chosen).fetchone()
         return None if row is None else reading.job(db, row["id"])
 
 

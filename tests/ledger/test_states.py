@@ -99,6 +99,15 @@ def test_jobs_are_claimed_by_rank_then_age(bench: Bench) -> None:
     assert not bench.ledger.first(a)
 
 
+def test_a_job_that_somebody_still_lets_go_of_is_not_claimed(bench: Bench) -> None:
+    """Given back, it is in the queue at once; the hands that had it may still be closing connections."""
+    first, second = bench.add("a.mov")[0], bench.add("b.mov")[0]
+    claimed = bench.ledger.claim(Lane.LIGHT, now=LATER, but=(first,))
+    assert claimed is not None
+    assert claimed.id == second
+    assert bench.ledger.claim(Lane.LIGHT, now=LATER, but=(first, second)) is None
+
+
 def test_a_claim_gives_the_whole_job_and_remembers_the_first_start(bench: Bench) -> None:
     """Waiting later does not make it start anew."""
     bench.add("clip.mov")
