@@ -233,6 +233,7 @@ class Runner:
             refusals=(*(await self.desk(Ledger.answered, job.id)), *job.refusals) if cloud else job.refusals,
             instruction=job.instruction,
             continues=await self.desk(Ledger.session_token, job.id) if cloud else None,
+            overtaken=cloud and job.session_key is not None and await self.desk(Ledger.overtaken, job.id),
             asked=job.asked and cloud,
         )
 

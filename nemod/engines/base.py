@@ -47,6 +47,7 @@ class Task:
     refusals: tuple[Refuse, ...] = ()
     instruction: str | None = None  # a person's own words for this file, in place of the preset's message
     continues: Token | None = None  # of another job, whose session this one goes on in; used when it has no token of its own
+    overtaken: bool = False  # another video was edited since in the session that they share
     asked: bool = False  # `nemod ask`: the session holds the video already; no instruction means: only render it again
 
 

@@ -85,6 +85,7 @@ class Ledger(sqlite3.Connection):
     rest = spending.rest
     spent_since = spending.spent_since
     spendings = spending.spendings
+    overtaken = spending.overtaken
     own_token = spending.own_token
     session_token = spending.session_token
 

@@ -107,6 +107,24 @@ def session_token(db: sqlite3.Connection, job: JobId) -> Token | None:
     return None if row is None else Token(row["token"])
 
 
+def overtaken(db: sqlite3.Connection, job: JobId) -> bool:
+    """Whether another video of the same session was at the cloud since this one: the session's timeline may be that one's."""
+    row = db.execute(
+        "WITH RECURSIVE up (id, parent) AS ("
+        "  SELECT id, parent FROM job WHERE id = :job UNION SELECT job.id, job.parent FROM job JOIN up ON job.id = up.parent"
+        "), family (id) AS ("
+        "  SELECT id FROM up WHERE parent IS NULL UNION SELECT job.id FROM job JOIN family ON job.parent = family.id"
+        "), there (job, attempt) AS ("
+        "  SELECT other.id, MAX(attempt.id) FROM job AS mine JOIN job AS other ON other.session_key = mine.session_key"
+        "  JOIN attempt ON attempt.job = other.id AND attempt.engine = :engine AND attempt.token IS NOT NULL"
+        "  WHERE mine.id = :job GROUP BY other.id"
+        ") SELECT COALESCE(MAX(attempt) FILTER (WHERE job NOT IN (SELECT id FROM family)), 0)"
+        "  > COALESCE(MAX(attempt) FILTER (WHERE job IN (SELECT id FROM family)), 0) FROM there",
+        {"job": job, "engine": EngineName.NEMO.value},
+    ).fetchone()
+    return bool(row[0])
+
+
 def own_token(db: sqlite3.Connection, job: JobId) -> Token | None:
     """The newest token of a job's own way through the cloud, of whatever round; None: it has never been there."""
     row = db.execute(

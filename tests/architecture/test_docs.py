@@ -66,9 +66,9 @@ def told(tree: ast.Module) -> Iterator[str]:
     """The event words of a module: what stands first in `log.info(…)`, or what is assigned to the name that stands there."""
     for call in ast.walk(tree):
         match call:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="log") | ast.Attribute(attr="log"), attr=level), args=args
-            ) if level in LEVELS:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log") | ast.Attribute(attr="log"), attr=level), args=args) if (
+                level in LEVELS
+            ):
                 word = args[1] if level == "log" else args[0]
                 nodes = [word] if not isinstance(word, ast.Name) else _assigned(tree, word.id)
                 words = [n.value for node in nodes for n in ast.walk(node) if isinstance(n, ast.Constant)]

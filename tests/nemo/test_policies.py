@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from nemod.config.model import EnginePolicy
+from nemod.config.model import EnginePolicy, SessionScope
 from nemod.daemon.mailbox import Verb, apply
 from nemod.daemon.service import open_ledger
 from nemod.failure import Kind
 from nemod.job import JobId, JobState
+from nemod.media.probe import probe
 from tests.nemo.place import LIMIT_BYTES, Place
 from tests.support.clips import clip, make_clip
 from tests.support.cloud import Cloud, cloud
@@ -47,7 +48,7 @@ def place(tmp_path: Path, sandbox: Cloud) -> Place:
 def say(place: Place, verb: Verb, job: JobId) -> str:
     """What a person says to a job while no daemon runs, and the answer."""
     with closing(open_ledger(place.root / "state")) as ledger:
-        answer = apply(ledger, verb, job, {"clips": place.folder(NEMO)}, now=time.time())
+        answer = apply(ledger, verb, job, {}, now=time.time())
         assert answer.done, answer.says
         return answer.says
 
@@ -215,3 +216,27 @@ async def test_a_cloud_that_is_away_holds_its_folder_and_nobody_elses(place: Pla
     await other.work(other.folder(AUTO), env=env, **settings)
     other.delivered()
     assert other.engines()[-1] == "local"
+
+
+async def test_a_video_of_a_shared_session_never_becomes_anothers(place: Place, source: Path) -> None:
+    """One that parked is not gone on with after another was edited there: the timeline is the other's by now."""
+    red = make_clip(place.root / "red.mkv", seconds=2, size=(240, 320), extra_args=("-crf", "14"))
+    folder = place.folder(NEMO, session=SessionScope.FOLDER)
+    place.cloud.misbehave("silent-nothing@1")
+    place.drop(source, "a.mkv")
+    await place.work(folder)
+    assert place.jobs()[0].state is JobState.PARKED
+    place.drop(red, "b.mkv")
+    await place.work(folder)
+    assert [job.state for job in place.jobs()] == [JobState.PARKED, JobState.DONE]
+    say(place, Verb.RELEASE, place.jobs()[0].id)
+    await place.work(folder)
+    assert place.jobs()[0].state is JobState.PARKED
+    assert not (place.inbox / "done" / "a.mp4").exists()
+    say(place, Verb.PAY_AGAIN, place.jobs()[0].id)
+    await place.work(folder)
+    media = await probe(place.inbox / "done" / "a.mp4", timeout_s=60)
+    assert media.video is not None
+    assert media.video.display_size == (320, 240)
+    assert 'This is about the video "a.mkv"' in place.messages()[-1]
+    assert len(place.happened("opened")) == 1

@@ -20,7 +20,7 @@ from nemod.engines.nemo import fetch, talk
 from nemod.engines.nemo.account import Account
 from nemod.engines.nemo.client import Client, CloudError, skill_of
 from nemod.engines.nemo.prepare import Parcel, parcel
-from nemod.engines.nemo.run import Run, Till, uncertain
+from nemod.engines.nemo.run import OVERTAKEN, Run, Till, uncertain
 from nemod.engines.nemo.trip import Purpose, Stage, Trip, trip_of
 from nemod.engines.nemo.wire import State, Trouble, Uploaded
 from nemod.failure import Failure, NemodError
@@ -33,6 +33,8 @@ UPLOADS_MOST, SESSIONS_MOST = 3, 3
 SHRINK, SHRINKS_MOST = 0.4, 3
 #: How long an upload may take to appear in the session's state, in seconds between looks.
 APPEARS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+#: Stages in which the session's timeline, as it is now, is taken for the job's own.
+_OF_THE_TIMELINE = frozenset({Stage.LOADED, Stage.ASKING, Stage.CHECKING, Stage.EDITED, Stage.REFUSED})
 
 
 class NemoEngine:
@@ -179,6 +181,8 @@ def _stage(run: Run) -> AsyncGenerator[Event, None]:
     """What is done next."""
     if run.trip is None:
         return _begin(run)
+    if run.task.overtaken and run.resumed and run.trip.turns and run.trip.stage in _OF_THE_TIMELINE:
+        raise uncertain(OVERTAKEN)
     match run.trip.stage:
         case Stage.OPENED:
             return _load(run)
@@ -205,6 +209,8 @@ async def _begin(run: Run) -> AsyncGenerator[Event, None]:
     yield Progress(stage="connecting to the cloud")
     task = run.task
     if task.continues is not None:
+        if task.asked and task.instruction is None and task.overtaken:
+            raise run.refused("The timeline of the shared session is another video's by now; ask for an edit instead.")
         earlier = trip_of(task.continues)
         session, own = earlier.session, earlier.own
         state = await run.client.state(run.skill, session.id)

@@ -16,8 +16,8 @@ from pathlib import Path
 from nemod.engines.base import Event, Output, Progress, Task, Wait
 from nemod.engines.nemo import draft
 from nemod.engines.nemo.client import CloudError
-from nemod.engines.nemo.run import Run
-from nemod.engines.nemo.talk import ask_away, extras
+from nemod.engines.nemo.run import OVERTAKEN, Run, uncertain
+from nemod.engines.nemo.talk import ask_away, cost_of, extras
 from nemod.engines.nemo.trip import Stage, token_of
 from nemod.engines.nemo.wire import Render, RenderStatus, State, Trouble
 from nemod.media.info import MediaInfo
@@ -54,6 +54,8 @@ async def submit(run: Run) -> AsyncGenerator[Event, None]:
 async def resubmit(run: Run) -> AsyncGenerator[Event, None]:
     """Killed between choosing the id and hearing that it arrived: ask for it, and submit it if the cloud does not know it."""
     if await run.client.render(run.skill, run.at.render) is None:
+        if run.task.overtaken:
+            raise uncertain(OVERTAKEN)
         state = await _timeline(run)
         async with aclosing(_submitted(run, state)) as events:
             async for event in events:
@@ -113,6 +115,9 @@ async def poll(run: Run) -> AsyncGenerator[Event, None]:
         return
     if found.status is RenderStatus.COMPLETED:
         run.rendered()
+        if run.at.unsettled:
+            settled = await cost_of(run)
+            yield replace(run.reach(Stage.POLLING, unsettled=False), cost=settled, left=run.left)
         if found.url is None and run.at.polls < BLANK_MOST:
             yield _later(run, polls=run.at.polls + 1)
             return

@@ -75,7 +75,7 @@ def first(preset: Preset, *, limit_bytes: int, language: str, instruction: str |
     if not wish:
         sentences.append(_NOTHING_ELSE)
     if file:
-        sentences.append(f'This is about the file "{_named(file)}" alone.')
+        sentences.append(f'This is about the video "{_named(file)}".')
     return _message(*sentences)
 
 

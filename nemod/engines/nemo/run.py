@@ -82,6 +82,10 @@ class Run:
         return Checkpoint(token=token_of(self.trip))
 
 
+#: Why a job in a shared session cannot go on with its timeline.
+OVERTAKEN = "Another video has been edited since in the session that the two share."
+
+
 def uncertain(detail: str) -> EngineError:
     """Nobody knows whether it was paid for; nothing is sent again by ourselves."""
     hint = "It may have been charged. `nemod jobs release` looks again; `nemod jobs retry --pay-again` asks and pays again."

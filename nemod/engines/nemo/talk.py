@@ -16,8 +16,8 @@ from nemod.engines.base import Checkpoint, EngineError, Event, Progress, Wait
 from nemod.engines.nemo import draft, message, translate
 from nemod.engines.nemo.client import CloudError
 from nemod.engines.nemo.frames import Complaint, Heartbeat, Listener
+from nemod.engines.nemo.meaning import Meaning, meaning, told
 from nemod.engines.nemo.run import Run, uncertain
-from nemod.engines.nemo.translate import Action
 from nemod.engines.nemo.trip import Asked, Purpose, Stage, token_of
 from nemod.engines.nemo.wire import Balance, State, Trouble
 
@@ -27,8 +27,6 @@ STILL_EVERY_S = 120.0
 WORDS_MOST = 300
 #: Questions that are answered, unasked tracks that are asked away, messages sent again after proof that they never arrived.
 REPLIES_MOST, TAKEN_MOST, RESENT_MOST = 1, 1, 1
-#: What a frame of the stream may say as well as a reply.
-_TOLD_INSIDE = frozenset({Trouble.TOKEN, Trouble.SESSION, Trouble.CREDITS, Trouble.PLAN, Trouble.THROTTLED})
 
 
 async def send(run: Run) -> AsyncGenerator[Event, None]:
@@ -40,6 +38,11 @@ async def send(run: Run) -> AsyncGenerator[Event, None]:
     """
     came_from, purpose = run.at, run.at.next
     before = await run.client.state(run.skill, run.at.session.id)
+    if run.at.doubt and not run.task.overtaken and run.at.asked is not None and before.fingerprint != run.at.asked.state:
+        # It was taken after all, later than anybody would wait for: what was asked for is there.
+        run.log.info("cloud.edited", changed="found before it was asked again", timeline=draft.summary(before.draft))
+        yield run.reach(Stage.EDITED, doubt=False)
+        return
     balance = await _balance(run)
     if balance is not None and balance.available <= 0:
         raise await run.told(Trouble.CREDITS, "no credits are left")
@@ -53,7 +56,7 @@ async def send(run: Run) -> AsyncGenerator[Event, None]:
     )
     text = _text(run, purpose, before)
     base = draft.without_picture(before.draft) if purpose is Purpose.FIRST else run.at.base
-    announced = run.reach(Stage.ASKING, asked=asked, turns=run.at.turns + 1, looks=0, heard="", base=base)
+    announced = run.reach(Stage.ASKING, asked=asked, turns=run.at.turns + 1, looks=0, heard="", base=base, told=None)
     run.till.paying.add(run.task.job)
     try:
         yield replace(announced, expects=run.till.price, left=None if balance is None else balance.available)
@@ -84,7 +87,7 @@ def _text(run: Run, purpose: Purpose, state: State) -> str:
     task = run.task
     match purpose:
         case Purpose.FIRST:
-            several = run.at.infos > 0 and not task.asked and bool(run.at.own)
+            several = len(state.infos) > 1 and bool(run.at.own)
             return message.first(
                 task.preset,
                 limit_bytes=task.limit_bytes,
@@ -126,50 +129,70 @@ async def _heard(run: Run, text: str, listener: Listener) -> AsyncGenerator[Even
 async def _settled(run: Run, before: State, listener: Listener, lost: CloudError | None) -> AsyncGenerator[Event, None]:
     """What the message has done, by the state of the session."""
     after = await run.client.state(run.skill, run.at.session.id)
-    gist = translate.gist(listener.words)
-    heard = gist.text[:WORDS_MOST]
+    changed, exportable = after.fingerprint != before.fingerprint, draft.exportable(after.draft)
+    comes_to = meaning(listener, lost=lost is not None, changed=changed, exportable=exportable)
+    heard = (translate.gist(listener.words).text or listener.question)[:WORDS_MOST]
     if heard:
         run.log.info("cloud.answered", says=heard)
-    question = bool(listener.question) or gist.asks
-    if after.fingerprint != before.fingerprint and (listener.changes_things or not question):
-        async with aclosing(_edited(run, before, after, heard)) as events:
-            async for event in events:
-                yield event
-        return
-    broken = next((c for c in listener.complaints if c.trouble in _TOLD_INSIDE), None)
-    if lost is None and broken is not None and broken.trouble is not None and not listener.words:
-        # Told inside the stream, and nothing was edited: whether the message counts is for the balance to say.
-        if not (cost := await _cost(run)):
-            yield replace(run.reach(Stage.LOADED, turns=run.at.turns - 1), cost=cost)
-        raise await run.told(broken.trouble, broken.text)
+    run.trip = replace(run.at, heard=heard)
     may_reply = run.at.replies < REPLIES_MOST
-    if lost is None and question and may_reply and run.nemo.reply:
-        yield replace(_then(run, Purpose.ANSWER, heard), cost=await _cost(run))
-    elif lost is None and not question and Action.EXPORT in gist.actions and draft.exportable(after.draft):
-        yield replace(run.reach(Stage.EDITED, heard=heard), cost=await _cost(run))
-    elif lost is None and not question and gist.actions and may_reply:
-        yield replace(_then(run, Purpose.NO_SCREEN, heard), cost=await _cost(run))
-    elif lost is None and (question or (listener.words and not listener.changes_things)):
-        yield replace(run.reach(Stage.REFUSED, heard=heard or listener.question), cost=await _cost(run))
-        raise refusal(run)
-    else:
-        # Silent, broken off, or it says that it did what cannot be seen yet.
-        checkpoint = run.reach(Stage.CHECKING, heard=heard)
-        yield checkpoint
-        yield Wait(token=checkpoint.token, until=run.clock() + run.nemo.recheck_first_s, polling=True)
+    match comes_to:
+        case Meaning.EDITED:
+            summary = draft.changes(before, after)
+            run.log.info("cloud.edited", changed=summary, timeline=draft.summary(after.draft))
+            yield await _paid(run, run.reach(Stage.EDITED, summary=summary))
+        case Meaning.READY:
+            yield await _paid(run, run.reach(Stage.EDITED))
+        case Meaning.QUESTION if may_reply and run.nemo.reply:
+            yield await _paid(run, _then(run, Purpose.ANSWER))
+        case Meaning.SCREEN if may_reply:
+            yield await _paid(run, _then(run, Purpose.NO_SCREEN))
+        case Meaning.REFUSAL | Meaning.QUESTION | Meaning.SCREEN:
+            yield await _paid(run, run.reach(Stage.REFUSED))
+            raise refusal(run)
+        case Meaning.TOLD:
+            complaint = told(listener)
+            assert complaint is not None  # noqa: S101 - that is what it means
+            run.trip = replace(run.at, told=complaint.trouble, heard=complaint.text[:WORDS_MOST])
+            if complaint.trouble is Trouble.CREDITS and await _unpaid(run):
+                yield _withdrawn(run)
+                raise await run.told(complaint.trouble, complaint.text)
+            async with aclosing(_look_later(run)) as events:
+                async for event in events:
+                    yield event
+        case Meaning.UNCLEAR:
+            async with aclosing(_look_later(run)) as events:
+                async for event in events:
+                    yield event
+        case _ as never:
+            assert_never(never)
 
 
-def _then(run: Run, purpose: Purpose, heard: str) -> Checkpoint:
+async def _look_later(run: Run) -> AsyncGenerator[Event, None]:
+    checkpoint = run.reach(Stage.CHECKING)
+    yield checkpoint
+    yield Wait(token=checkpoint.token, until=run.clock() + run.nemo.recheck_first_s, polling=True)
+
+
+async def _paid(run: Run, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with what the message has cost; a balance that has not moved yet is asked again at the end."""
+    cost = await cost_of(run)
+    if cost == 0 and run.at.stage is Stage.EDITED:
+        run.trip = replace(run.at, unsettled=True)
+        return replace(checkpoint, token=token_of(run.at))
+    return replace(checkpoint, cost=cost, left=run.left)
+
+
+def _then(run: Run, purpose: Purpose) -> Checkpoint:
     """Another message follows, of which there is one at most."""
     counted = {"taken": run.at.taken + 1} if purpose is Purpose.TAKE_AWAY else {"replies": run.at.replies + 1}
-    return run.reach(Stage.LOADED, next=purpose, heard=heard, **counted)
+    return run.reach(Stage.LOADED, next=purpose, doubt=False, **counted)
 
 
-async def _edited(run: Run, before: State, after: State, heard: str) -> AsyncGenerator[Event, None]:
-    summary = draft.changes(before, after)
-    run.log.info("cloud.edited", changed=summary, timeline=draft.summary(after.draft))
-    cost = await _cost(run)
-    yield replace(run.reach(Stage.EDITED, heard=heard, summary=summary), cost=cost, left=run.left)
+def _withdrawn(run: Run) -> Checkpoint:
+    """The last message has never been taken, as the balance proves: back to before it."""
+    purpose = Purpose.FIRST if run.at.asked is None else run.at.asked.purpose
+    return replace(run.reach(Stage.LOADED, next=purpose, turns=run.at.turns - 1, doubt=True), cost=0)
 
 
 async def look(run: Run) -> AsyncGenerator[Event, None]:
@@ -187,20 +210,25 @@ async def look(run: Run) -> AsyncGenerator[Event, None]:
     state = await run.client.state(run.skill, run.at.session.id)
     if state.fingerprint != asked.state:
         run.log.info("cloud.edited", changed="found after the stream was lost", timeline=draft.summary(state.draft))
-        yield replace(run.reach(Stage.EDITED), cost=await _cost(run), left=run.left)
+        yield await _paid(run, run.reach(Stage.EDITED))
         return
     if run.at.looks < run.nemo.recheck_times:
         checkpoint = run.reach(Stage.CHECKING, looks=run.at.looks + 1)
         yield checkpoint
         yield Wait(token=checkpoint.token, until=run.clock() + run.nemo.recheck_every_s, polling=True)
         return
-    if not await _unpaid(run, asked):
+    if not await _unpaid(run):
         raise uncertain("The cloud was asked to edit, and it cannot be told whether it did: its answer was lost.")
+    if run.at.told is not None:
+        trouble, words = run.at.told, run.at.heard
+        yield _withdrawn(run)
+        raise await run.told(trouble, words)
     run.log.info("cloud.unsent", why="The balance has not moved and nothing was edited.")
     if run.at.heard or run.at.resent >= RESENT_MOST:
         yield replace(run.reach(Stage.REFUSED), cost=0)
         raise refusal(run)
-    yield replace(run.reach(Stage.LOADED, next=asked.purpose, resent=run.at.resent + 1, turns=run.at.turns - 1), cost=0)
+    run.trip = replace(run.at, resent=run.at.resent + 1)
+    yield _withdrawn(run)
 
 
 def ask_away(run: Run, names: tuple[str, ...]) -> Checkpoint:
@@ -212,7 +240,7 @@ def ask_away(run: Run, names: tuple[str, ...]) -> Checkpoint:
     if run.at.taken >= TAKEN_MOST:
         raise run.refused(f"The cloud's agent added what nobody asked for, and did not take it away: {', '.join(names)}.")
     run.log.warning("cloud.unasked", added=list(names))
-    return _then(run, Purpose.TAKE_AWAY, run.at.heard)
+    return _then(run, Purpose.TAKE_AWAY)
 
 
 async def look_again(run: Run) -> AsyncGenerator[Event, None]:
@@ -248,24 +276,25 @@ async def _balance(run: Run) -> Balance | None:
         raise
 
 
-async def _cost(run: Run) -> float:
-    """What the last message has cost; what was expected where the balance cannot tell."""
+async def cost_of(run: Run) -> float:
+    """What the last message has cost: what the balance lost to it, reserved or taken; what was expected where that is unknown."""
     asked, balance = run.at.asked, await _balance(run)
-    if asked is None or asked.total is None or balance is None:
+    if asked is None or asked.total is None or asked.frozen is None or balance is None:
         return run.till.price
     run.left = balance.available
-    if not (asked.alone and run.till.alone(run.task.job) and run.till.quiet_since(run.task.job, asked.at)):
-        return run.till.price
-    cost = asked.total - balance.total
+    alone = asked.alone and run.till.alone(run.task.job) and run.till.quiet_since(run.task.job, asked.at)
+    cost = (asked.total - asked.frozen) - balance.available
+    if not alone or cost < 0 or balance.total > asked.total:
+        return run.till.price  # others, or somebody who bought credits, moved it as well
     if cost > 0:
         run.till.price = cost
-    return max(0.0, cost)
+    return cost
 
 
-async def _unpaid(run: Run, asked: Asked) -> bool:
-    """Whether the balance proves that the message was never taken: it has not moved, and nobody else moved it."""
-    balance = await _balance(run)
-    if balance is None or asked.total is None or asked.frozen is None:
+async def _unpaid(run: Run) -> bool:
+    """Whether the balance proves that the last message was never taken: it has not moved, and nobody else moved it."""
+    asked, balance = run.at.asked, await _balance(run)
+    if asked is None or balance is None or asked.total is None or asked.frozen is None:
         return False
     unmoved = balance.total == asked.total and balance.frozen <= asked.frozen
     return unmoved and asked.alone and run.till.quiet_since(run.task.job, asked.at)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter, ValidationError
 
 from nemod.engines.base import EngineError, Token
-from nemod.engines.nemo.wire import Session
+from nemod.engines.nemo.wire import Session, Trouble
 from nemod.failure import Failure, Kind
 
 VERSION = "1"
@@ -69,6 +69,9 @@ class Trip:
     taken: int = 0  # times that unasked tracks were asked away
     resent: int = 0  # messages sent again because the first never arrived
     looks: int = 0  # at the state, since the stream was lost
+    doubt: bool = False  # the last message was withdrawn by the proof of a balance; the state may still prove otherwise
+    told: Trouble | None = None  # what the stream said of the account
+    unsettled: bool = False  # the balance had not moved when the edit was there; it is asked again at the end
     heard: str = ""  # the agent's last words, fit for people
     render: str = ""  # id
     renders: int = 0  # submitted, each under an id of its own
