@@ -228,7 +228,8 @@ def next_engine(job: Job, route: Route) -> tuple[EngineName, How] | None:
     """Who tries next; None: nobody.
 
     Each engine of the route tries once, but a refused pass or remux is encoded by the same one, and the cloud is told what was
-    wrong with its outputs as often as the route allows. Last comes the finish on this machine, if there is an output to mend.
+    wrong with the size of its outputs as often as the route allows. Last comes the finish on this machine, if there is an
+    output to mend.
     """
     tried = [a for a in job.attempts if a.closed]
     if not tried:
@@ -237,7 +238,10 @@ def next_engine(job: Job, route: Route) -> tuple[EngineName, How] | None:
     if last.how is not How.ENCODE:
         return last.engine, How.ENCODE
     refused = [a for a in tried if a.engine is EngineName.NEMO and isinstance(a.verdict, Refuse)]
-    if last in refused and len(refused) < 1 + route.follow_ups:
+    finisher = EngineName.LOCAL in route.engines or route.finish
+    # A message costs credits: what is not about the size this machine mends for nothing.
+    worth_asking = not finisher or (isinstance(last.verdict, Refuse) and last.verdict.reason is Reason.OVER_LIMIT)
+    if last in refused and worth_asking and len(refused) < 1 + route.follow_ups:
         return EngineName.NEMO, How.ENCODE
     encoded = {a.engine for a in tried if a.how is How.ENCODE}
     if left := [e for e in route.engines if e not in encoded]:

@@ -166,16 +166,23 @@ class Runner:
         await self.desk(Ledger.move, job.id, Move.YIELD, now=self.clock(), lane=Lane(name.value), polling=False)
 
     async def _exhausted(self, job: Job) -> None:
-        """Every engine has tried: the job fails with what the last one said."""
+        """Every engine has tried: the job fails with what the last one said, or rests where only the cloud may mend it."""
         last = job.attempts[-1]
         failure = last.failure
         if isinstance(last.verdict, Refuse):
             hint = "Play the original; if it is sound, please report this with the log."
             if last.engine is EngineName.NEMO:
-                hint = f"`nemod jobs retry {job.id}` goes on in its session; with --pay-again it starts anew, and pays again."
+                hint = (
+                    f'`nemod ask {job.id} "…"` goes on in its session, `nemod jobs retry --pay-again {job.id}` starts anew and'
+                    ' pays again; with finish = "local" this machine would have made it fit.'
+                )
             failure = Failure(
                 kind=Kind.BAD_OUTPUT, detail=f"No output kept its promise. The last one: {last.verdict.detail}", hint=hint
             )
+            if last.engine is EngineName.NEMO:
+                log.warning("job.parked", job=job.id, file=job.relpath, kind=failure.kind, why=failure.detail, hint=hint)
+                await self.desk(Ledger.move, job.id, Move.PARK, now=self.clock(), failure=failure)
+                return
         await self.desk(Ledger.failing, job.id, failure or Failure(kind=Kind.BUG, detail="No engine could take it."))
 
     async def _encode(self, job: Job, attempt: Attempt, lane: Lane) -> None:

@@ -46,7 +46,10 @@ UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE state 
         OR EXISTS (SELECT 1 FROM attempt WHERE job = mine.id AND closed IS NULL AND staged IS NOT NULL)
         OR NOT EXISTS (
             SELECT 1 FROM hold WHERE scope = 'engine:' || :lane AND (until IS NULL OR until > :now)
-            AND NOT (:polling AND json_extract(failure, '$.kind') = 'credits')
+            AND NOT (
+                (:polling OR (mine.parent IS NOT NULL AND mine.instruction IS NULL))
+                AND json_extract(failure, '$.kind') = 'credits'
+            )
         )
     )
     AND (

@@ -104,7 +104,7 @@ async def test_the_cloud_is_told_of_its_refusal_in_the_same_session(works: Works
 
 @pytest.mark.parametrize("finish", Finish)
 async def test_this_machine_finishes_what_the_cloud_cannot(only_cloud: Works, clips: Clips, finish: Finish) -> None:
-    """From the source; unless a person switched it off, then the job fails and says what can be done."""
+    """From the source; unless a person switched it off, then the job rests and says what can be done."""
     works = only_cloud
     works.engine(NEMO, EDIT, Deliver(file=clips.heavy))
     local = small(works, clips)
@@ -115,7 +115,7 @@ async def test_this_machine_finishes_what_the_cloud_cannot(only_cloud: Works, cl
     done = await works.read(job)
     tried = [a.engine for a in done.attempts]
     if finish is Finish.OFF:
-        assert (done.state, tried) == (JobState.FAILED, [NEMO, NEMO])
+        assert (done.state, tried) == (JobState.PARKED, [NEMO, NEMO])
         assert done.failure is not None
         assert "--pay-again" in done.failure.hint
         return
@@ -315,7 +315,7 @@ async def test_a_wish_goes_on_in_the_session_and_needs_no_source(works: Works, c
 
 
 async def test_a_wish_whose_file_is_too_large_is_finished_from_it_alone(works: Works, clips: Clips) -> None:
-    """The cloud's file is all there is: when that cannot be read, the job fails."""
+    """The cloud's file is all there is: when that cannot be read, a person must say more."""
     works.engine(NEMO, Deliver(file=clips.made))
     local = small(works, clips)
     works.nemo = Nemo(follow_ups=0)
@@ -330,7 +330,7 @@ async def test_a_wish_whose_file_is_too_large_is_finished_from_it_alone(works: W
         assert child is not None
         await works.go()
         states.append((await works.read(child)).state)
-    assert states == [JobState.DONE, JobState.FAILED]
+    assert states == [JobState.DONE, JobState.PARKED]
     assert len(local.tasks) == 1
 
 

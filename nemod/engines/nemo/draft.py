@@ -26,6 +26,10 @@ _ENDS = ("end", "et", "end_time", "endTime")
 #: Keys whose values are words of a format, never a name of something.
 _FORMAT = frozenset({"type", "kind", "category", "role", "tt", "mime", "mime_type", "format", "codec"})
 _OWN_SOUND = re.compile(r"\boriginal (?:audio|sound)|原声|原音", re.IGNORECASE)
+#: A sound track that is merely called one is the video's; music has a name.
+_PLAIN_SOUND = re.compile(r"(?:audio|sound)(?: ?track)?[ _#-]?\d*|音频|声音", re.IGNORECASE)
+#: Shorter names of ours could begin anybody's.
+_STEM_LEAST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +144,7 @@ def changes(before: State, after: State) -> str:
 def _extras(draft: Mapping[str, object] | None, ours: set[str], pictures: Iterable[str]) -> Iterator[str]:
     """What is on a timeline beside the picture and the video's own sound, in words."""
     shared = set(pictures)
+    stems = tuple(form for form in ours if len(form) >= _STEM_LEAST)
     for track in tracks(draft):
         for segment in track.segments:
             name = _name(segment, _TEXTS if track.kind == TEXT else _NAMES)
@@ -149,7 +154,10 @@ def _extras(draft: Mapping[str, object] | None, ours: set[str], pictures: Iterab
             elif track.kind == SOUND:
                 strings = tuple(_strings(segment))
                 forms = {form for each in strings for form in _forms(each)}
-                own = forms & ours or any(_place(each) in shared for each in strings) or any(map(_OWN_SOUND.search, strings))
+                named = (
+                    _PLAIN_SOUND.fullmatch(name) or name.casefold().startswith(stems) or any(map(_OWN_SOUND.search, strings))
+                )
+                own = named or forms & ours or any(_place(each) in shared for each in strings)
                 if not own:
                     yield f"music{quoted}"
 

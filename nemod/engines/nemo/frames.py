@@ -115,6 +115,10 @@ def _read(data: str, kind: str) -> Iterator[Frame]:
 
 
 def _read_glued(data: str, kind: str) -> Iterator[Frame]:
+    if "\n" in data and not data.lstrip().startswith(("{", "[")):
+        for line in filter(None, map(str.strip, data.splitlines())):
+            yield from frames(kind, line)
+        return
     for value, rest in _glued(data):
         if rest is None:
             yield from _of_value(value, kind)

@@ -165,7 +165,8 @@ class Line:
             words = "it redirects to another address, and credentials do not follow; check `api_url`"
         if kind is Trouble.GARBLED:
             words = words or reply.excerpt
-        unsure = paid and of_status(kind, reply.status)
+        # Where a stream should have been, an error of no known code does not say that nothing was done.
+        unsure = paid and (of_status(kind, reply.status) or (kind is Trouble.REFUSED and 200 <= reply.status < 300))
         raise self.error(kind, words, credentials, reply=reply, unsure=unsure, secrets=secrets)
 
     def understand(self, read: Callable[[Reply], T], reply: Reply, credentials: Credentials | None) -> T:

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from nemod.engines.nemo import translate
 from nemod.engines.nemo.frames import Complaint, Listener
+from nemod.engines.nemo.questions import claims_done
 from nemod.engines.nemo.translate import Action
 from nemod.engines.nemo.wire import Trouble
 
@@ -34,8 +35,8 @@ def meaning(listener: Listener, *, lost: bool, changed: bool, exportable: bool) 
     """
     gist = translate.gist(listener.words)
     question = bool(listener.question) or gist.asks
-    if changed and (listener.changes_things or not question):
-        return Meaning.EDITED
+    if changed and (exportable or listener.changes_things or not question):
+        return Meaning.EDITED  # "… Is that okay?" after the work is no question that anybody must answer
     if lost:
         return Meaning.UNCLEAR
     if told(listener) is not None and not listener.words:
@@ -46,7 +47,7 @@ def meaning(listener: Listener, *, lost: bool, changed: bool, exportable: bool) 
         return Meaning.READY
     if gist.actions:
         return Meaning.SCREEN
-    if listener.words and not listener.changes_things:
+    if listener.words and not listener.changes_things and not claims_done(listener.words):
         return Meaning.REFUSAL
     return Meaning.UNCLEAR
 

@@ -82,6 +82,13 @@ _NOT_THE_WORK = re.compile(
 )
 
 
+def claims_done(text: str) -> bool:
+    """Whether an answer says that the work is done."""
+    plain = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    sentences = (" ".join(sentence.split()) for sentence in _SENTENCES.split(re.sub(r"[*_`#]+", "", plain)))
+    return any(_DONE.search(said) and not _NOT_THE_WORK.search(said) for said in sentences)
+
+
 def asks(text: str) -> bool:
     """Whether an answer holds a question that the agent needs answered."""
     done = False

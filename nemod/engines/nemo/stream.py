@@ -8,6 +8,7 @@ Rules kept here:
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -158,13 +159,42 @@ async def _read(line: Line, credentials: Credentials, response: httpx.Response, 
                     yield frame
 
 
+async def _separated(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The stream with a blank line after each `data:` line that is whole by itself: some put but one newline between frames."""
+    rest = b""
+    async with aclosing(_with(head, chunks)) as pieces:
+        async for piece in pieces:
+            *lines, rest = (rest + piece).split(b"\n")
+            yield b"".join(line + (b"\n\n" if _whole(line) else b"\n") for line in lines)
+    yield rest
+
+
+async def _with(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    yield head
+    async for chunk in chunks:
+        yield chunk
+
+
+def _whole(line: bytes) -> bool:
+    """Whether a line is an event by itself: a heartbeat, or a JSON value."""
+    if not line.startswith(b"data:"):
+        return False
+    data = line[5:].strip()
+    if data[:1] not in (b"{", b"["):
+        return data.strip(b'"').lower() in (b"", b"heartbeat", b"ping")
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 async def _frames(head: bytes, chunks: AsyncIterator[bytes], meter: _Meter) -> AsyncGenerator[Frame, None]:
     """The frames of a stream, whatever its head says that it is."""
 
     async def content() -> AsyncGenerator[bytes, None]:
-        yield head
-        async for chunk in chunks:
-            yield chunk
+        async for lines in _separated(head, chunks):
+            yield lines
         # The last event counts even when its blank line is missing.
         yield b"\n\n"
 

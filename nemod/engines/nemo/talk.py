@@ -277,7 +277,7 @@ async def _balance(run: Run) -> Balance | None:
 
 
 async def cost_of(run: Run) -> float:
-    """What the last message has cost: what the balance lost to it, reserved or taken; what was expected where that is unknown."""
+    """What the last message has cost: what the balance lost to it, reserved or taken; what was expected where nobody knows."""
     asked, balance = run.at.asked, await _balance(run)
     if asked is None or asked.total is None or asked.frozen is None or balance is None:
         return run.till.price
