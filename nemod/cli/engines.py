@@ -45,14 +45,13 @@ class Workshop:
         account = Account(account_file(self._state), api_url=config.nemo.api_url, env=self._env, home=self._home)
         try:
             self._given = account.current(now=time.time(), anonymous=False) is not None
-            if self._given or self._anonymous:
-                engines[EngineName.NEMO] = NemoEngine(
-                    config.nemo, account, local=self._local, anonymous=lambda: self._anonymous, price=self._price()
-                )
         except NemodError as error:
-            # The account cannot be read: what needs no cloud goes on.
-            self._given = False
+            # The account cannot be read: what needs no cloud goes on, and the rest waits until it is put right.
             log.warning("engine.held", engine=EngineName.NEMO, why=error.failure.detail, hint=error.failure.hint)
+        if self._given or self._anonymous:
+            engines[EngineName.NEMO] = NemoEngine(
+                config.nemo, account, local=self._local, anonymous=lambda: self._anonymous, price=self._price()
+            )
         return engines
 
     def available(self, folder: Folder) -> frozenset[EngineName]:

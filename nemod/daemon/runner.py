@@ -127,7 +127,10 @@ class Runner:
     # -- the steps that lead to an output ---------------------------------------------------------------------------------
 
     async def _examine(self, job: Job) -> None:
-        seen = await self.examiner.examine(job, self.available(job.folder), self.nemo())
+        nemo = self.nemo()
+        if await self.desk(Ledger.paid_before, job.id):
+            nemo = replace(nemo, follow_ups=0)  # a plain retry goes on in its session, and asks for nothing that costs
+        seen = await self.examiner.examine(job, self.available(job.folder), nemo)
         await self.desk(Ledger.examined, job.id, seen.media, seen.route, instruction=seen.instruction)
         log.info(
             "job.examined",

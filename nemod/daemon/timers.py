@@ -5,6 +5,7 @@ Traps of APScheduler 3.11, each with its remedy here: past dates are dropped aft
 while its coroutine runs loses the new date, and `shutdown` cancels running coroutines (they never wait for anything).
 """
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -25,11 +26,14 @@ class Timers:
 
     def start(self) -> None:
         """Begin to ring; needs a running loop."""
+        logging.getLogger("apscheduler.executors").setLevel(logging.NOTSET)
         self._scheduler.start()
 
     def stop(self) -> None:
         """Ring no more."""
         if self._scheduler.running:
+            # An alarm that rings in this moment is cancelled, which APScheduler would tell with a traceback.
+            logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
             self._scheduler.shutdown(wait=False)
 
     def at(self, name: str, when: float, *, now: float, call: Callable[[], None]) -> None:

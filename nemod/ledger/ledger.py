@@ -86,6 +86,7 @@ class Ledger(sqlite3.Connection):
     spent_since = spending.spent_since
     spendings = spending.spendings
     overtaken = spending.overtaken
+    paid_before = spending.paid_before
     own_token = spending.own_token
     session_token = spending.session_token
 

@@ -13,6 +13,14 @@ from nemod.job import AttemptId, JobId, JobState, Move
 from nemod.ledger.states import shift
 from nemod.ledger.store import transaction
 
+#: The jobs of one video: up to the one that a file made, and all that were asked for since.
+_FAMILY = (
+    "WITH RECURSIVE up (id, parent) AS ("
+    "  SELECT id, parent FROM job WHERE id = :job UNION SELECT job.id, job.parent FROM job JOIN up ON job.id = up.parent"
+    "), family (id) AS ("
+    "  SELECT id FROM up WHERE parent IS NULL UNION SELECT job.id FROM job JOIN family ON job.parent = family.id"
+    ")"
+)
 _SPENT = "SELECT COALESCE(SUM(COALESCE(cost, expected)), 0) FROM spending WHERE at >= ?"
 
 
@@ -97,12 +105,13 @@ def spendings(db: sqlite3.Connection, *, job: JobId | None = None) -> tuple[Spen
 
 
 def session_token(db: sqlite3.Connection, job: JobId) -> Token | None:
-    """The newest token of another job whose cloud session this one goes on in: its parent, or one that shares its key."""
+    """The newest token of another job whose cloud session this one goes on in: one of the same video's if there is one."""
     row = db.execute(
-        "SELECT token FROM attempt WHERE engine = ? AND token IS NOT NULL AND job IN ("
-        " SELECT other.id FROM job AS mine, job AS other WHERE mine.id = ? AND other.id <> mine.id"
-        " AND (other.id = mine.parent OR other.session_key = mine.session_key)) ORDER BY id DESC LIMIT 1",
-        (EngineName.NEMO.value, job),
+        f"{_FAMILY} SELECT token FROM attempt WHERE engine = :engine AND token IS NOT NULL AND job IN ("  # noqa: S608 - our own words
+        " SELECT other.id FROM job AS mine, job AS other WHERE mine.id = :job AND other.id <> mine.id"
+        " AND (other.id = mine.parent OR other.session_key = mine.session_key))"
+        " ORDER BY job IN (SELECT id FROM family) DESC, id DESC LIMIT 1",
+        {"engine": EngineName.NEMO.value, "job": job},
     ).fetchone()
     return None if row is None else Token(row["token"])
 
@@ -110,11 +119,7 @@ def session_token(db: sqlite3.Connection, job: JobId) -> Token | None:
 def overtaken(db: sqlite3.Connection, job: JobId) -> bool:
     """Whether another video of the same session was at the cloud since this one: the session's timeline may be that one's."""
     row = db.execute(
-        "WITH RECURSIVE up (id, parent) AS ("
-        "  SELECT id, parent FROM job WHERE id = :job UNION SELECT job.id, job.parent FROM job JOIN up ON job.id = up.parent"
-        "), family (id) AS ("
-        "  SELECT id FROM up WHERE parent IS NULL UNION SELECT job.id FROM job JOIN family ON job.parent = family.id"
-        "), there (job, attempt) AS ("
+        f"{_FAMILY}, there (job, attempt) AS ("  # noqa: S608 - our own words
         "  SELECT other.id, MAX(attempt.id) FROM job AS mine JOIN job AS other ON other.session_key = mine.session_key"
         "  JOIN attempt ON attempt.job = other.id AND attempt.engine = :engine AND attempt.token IS NOT NULL"
         "  WHERE mine.id = :job GROUP BY other.id"
@@ -123,6 +128,16 @@ def overtaken(db: sqlite3.Connection, job: JobId) -> bool:
         {"job": job, "engine": EngineName.NEMO.value},
     ).fetchone()
     return bool(row[0])
+
+
+def paid_before(db: sqlite3.Connection, job: JobId) -> bool:
+    """Whether an earlier round has spent credits, and nobody said that this one may, too."""
+    row = db.execute(
+        "SELECT 1 FROM job JOIN attempt ON attempt.job = job.id JOIN spending ON spending.attempt = attempt.id"
+        " WHERE job.id = ? AND attempt.round < job.round AND job.pays < job.round AND COALESCE(spending.cost, 1) > 0",
+        (job,),
+    ).fetchone()
+    return row is not None
 
 
 def own_token(db: sqlite3.Connection, job: JobId) -> Token | None:

@@ -63,10 +63,10 @@ def test_a_stored_account_counts_as_given(tmp_path: Path) -> None:
 
 
 def test_an_account_that_cannot_be_read_leaves_this_machine_its_work(tmp_path: Path) -> None:
-    """The cloud is left out, whoever may use it."""
+    """A folder that may choose does without the cloud; one that names it has its engine, which says what keeps it."""
     account_file(tmp_path).write_text("no account")
-    for policy in (EnginePolicy.AUTO, EnginePolicy.NEMO):
-        assert names(tmp_path, (policy,), {}) == ({LOCAL}, {LOCAL})
+    assert names(tmp_path, (EnginePolicy.AUTO,), {}) == ({LOCAL}, {LOCAL})
+    assert names(tmp_path, (EnginePolicy.NEMO,), {}) == ({LOCAL, NEMO}, {LOCAL})
 
 
 def test_a_folder_may_use_what_its_policy_says(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nemod.config.model import EnginePolicy, SessionScope
+from nemod.config.model import EnginePolicy, Finish, SessionScope
 from nemod.daemon.mailbox import Verb, apply
 from nemod.daemon.service import open_ledger
 from nemod.failure import Kind
@@ -240,3 +240,39 @@ async def test_a_video_of_a_shared_session_never_becomes_anothers(place: Place, 
     assert media.video.display_size == (320, 240)
     assert 'This is about the video "a.mkv"' in place.messages()[-1]
     assert len(place.happened("opened")) == 1
+
+
+async def test_a_plain_retry_pays_nothing(place: Place, source: Path) -> None:
+    """Finishing is switched off: the job rests; cancelled and tried again it fetches, and asks nothing."""
+    place.drop(source)
+    place.cloud.misbehave("overshoot-always:2")
+    await place.work(place.folder(NEMO), finish=Finish.OFF)
+    assert place.job().state is JobState.PARKED
+    assert len(place.messages()) == 2
+    say(place, Verb.CANCEL, place.job().id)
+    say(place, Verb.RETRY, place.job().id)
+    await place.work(place.folder(NEMO), finish=Finish.OFF)
+    assert place.job().state is JobState.PARKED
+    assert len(place.messages()) == 2
+
+
+async def test_a_wish_in_a_shared_session_is_about_its_own_video(place: Place, source: Path) -> None:
+    """Another video was edited there since: the message names the right one, and a bare export is refused."""
+    other = make_clip(place.root / "other.mkv", seconds=2, size=(240, 320), extra_args=("-crf", "14"))
+    folder = place.folder(NEMO, session=SessionScope.FOLDER)
+    place.drop(source, "a.mkv")
+    await place.work(folder)
+    place.drop(other, "b.mkv")
+    await place.work(folder)
+    for wish in (None, "make it brighter"):
+        with closing(open_ledger(place.root / "state")) as ledger:
+            answer = apply(ledger, Verb.ASK, place.jobs()[0].id, {"clips": folder}, now=time.time(), text=wish)
+            assert answer.done
+        await place.work(folder)
+    first, _, export, edit = place.jobs()
+    assert (first.state, export.state, edit.state) == (JobState.DONE, JobState.PARKED, JobState.DONE)
+    assert 'This is about the video "a.mkv"' in place.messages()[-1]
+    assert edit.target is not None
+    made = await probe(edit.target, timeout_s=60)
+    assert made.video is not None
+    assert made.video.display_size == (320, 240)

@@ -90,6 +90,9 @@ class Client:
     async def told(self, trouble: Trouble, words: str) -> CloudError:
         """What the cloud said outside of a reply, as the error that it is; asks nothing."""
         with suppress(CloudError):
+            current = self._tokens.current()
+            if trouble is Trouble.TOKEN and current is not None and current.origin is Origin.ANONYMOUS:
+                return self._renewed(current, self._line.error(trouble, words, current))
             return self._line.error(trouble, words, self._tokens.current())
         return self._line.error(trouble, words, None)
 
@@ -150,10 +153,7 @@ class Client:
                     yield frame
         except CloudError as error:
             if error.trouble is Trouble.TOKEN and not error.unsure and credentials.origin is Origin.ANONYMOUS:
-                # Nothing was taken, and the next call asks for another token: no person is needed.
-                self._tokens.renew(credentials)
-                found = Failure(kind=Kind.TRANSIENT, detail=error.failure.detail)
-                raise CloudError(found, trouble=Trouble.TOKEN) from error
+                raise self._renewed(credentials, error) from error
             raise
 
     async def submit(self, skill: Skill, session: str, render_id: str, draft: Mapping[str, object]) -> str:
@@ -247,6 +247,11 @@ class Client:
                 return self._line.understand(read, reply, credentials)
             except CloudError as error:
                 await patience.bear(error, credentials)
+
+    def _renewed(self, refused: Credentials, error: CloudError) -> CloudError:
+        """Nothing was taken, and the next call asks for another token: no person is needed."""
+        self._tokens.renew(refused)
+        return CloudError(Failure(kind=Kind.TRANSIENT, detail=error.failure.detail), trouble=Trouble.TOKEN)
 
     def _patience(self, again: frozenset[Trouble] | None = None) -> Patience:
         return Patience(self._retries_s, self._tokens.renew, **({} if again is None else {"again": again}))

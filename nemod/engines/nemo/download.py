@@ -17,7 +17,7 @@ import httpx
 from nemod.engines.nemo.account import Credentials
 from nemod.engines.nemo.address import Guard, PrivateAddressError
 from nemod.engines.nemo.faults import CloudError
-from nemod.engines.nemo.line import FOREIGN, Line, Skill
+from nemod.engines.nemo.line import FOREIGN, WHOLE_S, Line, Skill
 from nemod.engines.nemo.wire import Trouble, render_of
 
 REDIRECTS_MOST = 5
@@ -73,7 +73,8 @@ async def _once(line: Line, url: str, to: Path, *, most_bytes: int) -> AsyncGene
                 extensions={"trace": guard.watch(place)},
             )
             try:
-                response = await http.send(request, stream=True)
+                async with asyncio.timeout(WHOLE_S):
+                    response = await http.send(request, stream=True)
             except PrivateAddressError as error:
                 raise _refused(line, error) from error
             except FOREIGN as error:
@@ -105,7 +106,8 @@ async def by_id(
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
     request = line.request("GET", path, skill, credentials, headers=headers)
     try:
-        response = await line.http.send(request, stream=True)
+        async with asyncio.timeout(WHOLE_S):
+            response = await line.http.send(request, stream=True)
     except FOREIGN as error:
         raise line.lost(error, credentials) from error
     try:
@@ -120,7 +122,8 @@ async def by_id(
                     yield count
             return
         try:
-            reply = await line.read(response, credentials)
+            async with asyncio.timeout(WHOLE_S):
+                reply = await line.read(response, credentials)
         except FOREIGN as error:
             raise line.lost(error, credentials) from error
     finally:

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -68,8 +68,10 @@ class NemoEngine:
         self._client = Client(nemo, account, anonymous=anonymous)
         self._busy = 0  # runs and questions under way
         self._till = Till() if price is None else Till(price=price)
-        known = account.current(now=clock(), anonymous=anonymous())
-        self._proven = known is not None and known.proven
+        self._proven = False
+        with suppress(NemodError):  # whoever asks whether it is ready hears of it
+            known = account.current(now=clock(), anonymous=anonymous())
+            self._proven = known is not None and known.proven
 
     @property
     def name(self) -> EngineName:

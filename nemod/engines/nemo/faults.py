@@ -135,9 +135,9 @@ def failure(
         case Trouble.CREDITS:
             user = credentials.user if credentials is not None and anonymous else ""
             hint = (
-                f"Register at {web_url}/register{bind(user)} to get more."
+                f"Register at {web_url}/register{bind(user)} to get more; the work then goes on by itself."
                 if anonymous
-                else f"Top up credits in your account at {web_url}."
+                else f"Top up credits in your account at {web_url}; the work then goes on by itself, within some minutes."
             )
             return Failure(kind=Kind.CREDITS, detail=f"The account has no credits left{says}", hint=hint)
         case Trouble.PLAN:

@@ -9,7 +9,7 @@ from nemod.engines.nemo.translate import Action
 from nemod.engines.nemo.wire import Trouble
 
 #: What a frame of the stream may say as well as a reply, and what then is no edit.
-TOLD_INSIDE = frozenset({Trouble.CREDITS, Trouble.PLAN, Trouble.THROTTLED})
+TOLD_INSIDE = frozenset({Trouble.TOKEN, Trouble.CREDITS, Trouble.PLAN, Trouble.THROTTLED})
 
 
 class Meaning(StrEnum):
@@ -39,7 +39,7 @@ def meaning(listener: Listener, *, lost: bool, changed: bool, exportable: bool) 
         return Meaning.EDITED  # "… Is that okay?" after the work is no question that anybody must answer
     if lost:
         return Meaning.UNCLEAR
-    if told(listener) is not None and not listener.words:
+    if told(listener) is not None:
         return Meaning.TOLD
     if question:
         return Meaning.QUESTION

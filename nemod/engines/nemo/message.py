@@ -68,7 +68,7 @@ def first(preset: Preset, *, limit_bytes: int, language: str, instruction: str |
         .replace("{language}", language)
     )
     sentences = [filled]
-    if not re.search(rf"{re.escape(_under(limit_bytes))}\b", filled):
+    if not re.search(rf"(?<!\bnot )(?<!\bnot be ){re.escape(_under(limit_bytes))}(?![\w/])", filled):
         sentences.append(f"The file must be {_under(limit_bytes)}.")
     if preset.max_height is not None and height not in filled:
         sentences.append(f"The picture may have at most {height}.")

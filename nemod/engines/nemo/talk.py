@@ -75,6 +75,10 @@ async def send(run: Run) -> AsyncGenerator[Event, None]:
                 yield Checkpoint(token=token_of(came_from), cost=0)
                 raise
             lost = error
+            if error.trouble is Trouble.SERVER:
+                run.trip = replace(
+                    run.at, told=error.trouble
+                )  # should it prove that nothing was done, it is the cloud that is ill
             run.log.warning("cloud.stream_lost", why=error.failure.detail)
         async with aclosing(_settled(run, before, listener, lost)) as events:
             async for event in events:
@@ -134,7 +138,7 @@ async def _settled(run: Run, before: State, listener: Listener, lost: CloudError
     heard = (translate.gist(listener.words).text or listener.question)[:WORDS_MOST]
     if heard:
         run.log.info("cloud.answered", says=heard)
-    run.trip = replace(run.at, heard=heard)
+    run.trip = replace(run.at, heard=heard or run.at.heard)
     may_reply = run.at.replies < REPLIES_MOST
     match comes_to:
         case Meaning.EDITED:

@@ -118,6 +118,8 @@ class Tokens:
             except CloudError as error:
                 if error.trouble is Trouble.THROTTLED and again:
                     again = False
+                    with _told():  # before the pause: who is restarted in it must not ask at once
+                        self._account.refuse(self._line.clock() + self._quota_pause_s)
                     await asyncio.sleep(self._quota_pause_s)
                 elif error.trouble is Trouble.THROTTLED:
                     until = self._line.clock() + QUOTA_REST_S
