@@ -26,7 +26,9 @@ from nemod.ledger.ledger import Ledger, engine_scope, folder_scope
 log = logs.get(__name__)
 
 #: Failures that may come of a source which was changed under the work.
-_BLAMES_THE_SOURCE = frozenset({Kind.UNSUPPORTED, Kind.IMPOSSIBLE, Kind.INCOMPLETE, Kind.BAD_OUTPUT, Kind.TRANSIENT})
+_BLAMES_THE_SOURCE = frozenset(
+    {Kind.SOURCE_GONE, Kind.UNSUPPORTED, Kind.IMPOSSIBLE, Kind.INCOMPLETE, Kind.BAD_OUTPUT, Kind.TRANSIENT}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from nemod import logs
 from nemod.daemon.source import verify
 from nemod.delivery import names, originals, publish, reason, sidecar
+from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, Move
 from nemod.ledger.desk import Desk
@@ -118,6 +119,13 @@ class Handover:
         made = attempt.note if attempt is not None else ""
         if (job.delivered_bytes or 0) > job.fingerprint.size_bytes and job.route is not None and job.route.how is How.ENCODE:
             made += "; larger than its source, which would not play everywhere"
+        if (
+            job.instruction is not None
+            and attempt is not None
+            and attempt.engine is EngineName.LOCAL
+            and attempt.material is None
+        ):
+            made += "; your own words were not followed, since the cloud did not do it"
         saved = 100 * (1 - (job.delivered_bytes or 0) / max(1, job.fingerprint.size_bytes))
         log.info(
             "job.delivered",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from nemod.config.model import EnginePolicy, Finish, Folder, Nemo
 from nemod.engines.base import EngineName
-from nemod.job import Route
+from nemod.job import Job, Route
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import How, how
 
@@ -48,6 +48,22 @@ def route(
     if EngineName.NEMO not in wanted:
         return Route(how=way, engines=wanted, limit_bytes=limit)
     return cloud if EngineName.LOCAL not in wanted else replace(cloud, engines=wanted, finish=False)
+
+
+def replanned(job: Job, route: Route, *, policy: EnginePolicy, engines: frozenset[EngineName], nemo: Nemo) -> Route | None:
+    """A plan that knows the cloud, as the folder's policy and the account are now; None when nothing has changed.
+
+    Everything else of a job in flight stays as it was when its file came. But a folder that has been set to `local` means it.
+    """
+    wanted = _wanted(policy, engines)
+    if job.asked or EngineName.NEMO not in route.engines or wanted == route.engines:
+        return None
+    if EngineName.NEMO in wanted:
+        finish = EngineName.LOCAL not in wanted and nemo.finish is Finish.LOCAL
+        return replace(route, engines=wanted, finish=finish)
+    if not job.attempts and job.media is not None:
+        route = replace(route, how=how(job.media, job.folder.preset, route.limit_bytes))
+    return replace(route, engines=wanted, follow_ups=0, finish=False)
 
 
 def _wanted(policy: EnginePolicy, engines: frozenset[EngineName]) -> tuple[EngineName, ...]:

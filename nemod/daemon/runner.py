@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from nemod import logs
-from nemod.config.model import Folder, Nemo
+from nemod.config.model import EnginePolicy, Folder, Nemo
 from nemod.daemon.aftermath import Aftermath
 from nemod.daemon.board import Board
 from nemod.daemon.examine import PROBE_TIMEOUT_S, Examiner
 from nemod.daemon.handover import Handover
 from nemod.daemon.purse import Purse
+from nemod.daemon.route import replanned
 from nemod.delivery.publish import clear_work, prepare_outbox, work_folder
 from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Output, Progress, Task, Wait
 from nemod.failure import Failure, Kind, NemodError
@@ -47,6 +48,7 @@ class Runner:
     desk: Desk
     engines: Callable[[], Mapping[EngineName, Engine]]
     available: Callable[[Folder], frozenset[EngineName]]
+    policy: Callable[[Folder], EnginePolicy]
     nemo: Callable[[], Nemo]
     examiner: Examiner
     handover: Handover
@@ -88,6 +90,8 @@ class Runner:
                 case Step.EXAMINE:
                     self.board.show(job.id, Progress(stage="examining"))
                     await self._examine(job)
+                case Step.OPEN | Step.ENCODE if await self._planned_anew(job):
+                    pass
                 case Step.OPEN:
                     await self._open(job, lane)
                 case Step.ENCODE:
@@ -141,6 +145,26 @@ class Runner:
             engines=list(seen.route.engines),
             limit_bytes=seen.route.limit_bytes,
         )
+
+    async def _planned_anew(self, job: Job) -> bool:
+        """Whether the folder's policy, or the account, is another one than when the job was planned."""
+        engines, attempt = self.available(job.folder), job.attempt
+        gone = Failure(
+            kind=Kind.REFUSED,
+            detail="Videos of this folder stay on this machine now."
+            if self.policy(job.folder) is EnginePolicy.LOCAL
+            else "There is no account for the cloud any more.",
+            hint="See: nemod account status",
+        )
+        if job.asked and EngineName.NEMO not in engines and (attempt is None or attempt.engine is EngineName.NEMO):
+            raise EngineError(gone)
+        plan = replanned(job, _route(job), policy=self.policy(job.folder), engines=engines, nemo=self.nemo())
+        if plan is None:
+            return False
+        cloud = attempt is not None and attempt.engine is EngineName.NEMO and EngineName.NEMO not in plan.engines
+        await self.desk(Ledger.replanned, job.id, plan, ended=gone if cloud else None, now=self.clock())
+        log.info("job.replanned", job=job.id, file=job.relpath, engines=list(plan.engines), why=gone.detail if cloud else "")
+        return True
 
     async def _open(self, job: Job, lane: Lane) -> None:
         following = next_engine(job, _route(job))

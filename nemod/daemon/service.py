@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -146,7 +146,8 @@ class Service:
             runner = Runner(
                 desk=desk,
                 engines=lambda: self._fleet.engines,
-                available=self._fleet.available,
+                available=lambda folder: self._fleet.available(self._as_now(folder)),
+                policy=lambda folder: self._as_now(folder).engine,
                 nemo=lambda: self.config.nemo,
                 examiner=Examiner(ffmpeg=self._ffmpeg),
                 handover=Handover(desk=desk),
@@ -258,12 +259,18 @@ class Service:
             careful = self._fleet.careful
             # A job that was given back may still have a connection to close; it is nobody else's until then.
             busy = tuple(self._running)
-            job = await desk(Ledger.claim, lane, now=time.time(), polling=polling, careful=careful, but=busy)
+            home = [f.name for f in self.config.folders if EngineName.NEMO not in self._fleet.available(f)]
+            job = await desk(Ledger.claim, lane, now=time.time(), polling=polling, careful=careful, but=busy, home=home)
             if job is None:
                 return
             task = asyncio.create_task(runner.run(job, lane), name=f"job {job.id}")
             self._running[job.id] = _Held(task=task, lane=lane, polling=polling)
             task.add_done_callback(partial(self._finished, job.id))
+
+    def _as_now(self, folder: Folder) -> Folder:
+        """A job's folder with the engine that the config has for it now: who sets it to `local` means jobs in flight, too."""
+        now = next((f.engine for f in self.config.folders if f.name == folder.name), folder.engine)
+        return replace(folder, engine=now)
 
     def _finished(self, job: JobId, task: asyncio.Task[None]) -> None:
         assert self._stop is not None  # noqa: S101 - run() made it

@@ -97,6 +97,7 @@ async def _work_off(desk: Desk, folder: Folder, sighting: Sighting, engine: Engi
         desk=desk,
         engines=lambda: {engine.name: engine},
         available=lambda _: frozenset({engine.name}),
+        policy=lambda folder: folder.engine,
         nemo=Nemo,
         examiner=Examiner(ffmpeg=ffmpeg, patient=False),
         handover=Handover(desk=desk),

@@ -37,6 +37,14 @@ def examined(db: sqlite3.Connection, job: JobId, media: MediaInfo, route: Route,
         )
 
 
+def replanned(db: sqlite3.Connection, job: JobId, route: Route, *, ended: Failure | None, now: float) -> None:
+    """Another plan; the open attempt is over if there is a failure for it."""
+    with transaction(db):
+        db.execute("UPDATE job SET route = ? WHERE id = ?", (dump(route), job))
+        if ended is not None:
+            db.execute("UPDATE attempt SET failure = ?, closed = ? WHERE job = ? AND closed IS NULL", (dump(ended), now, job))
+
+
 def open_attempt(
     db: sqlite3.Connection,
     job: JobId,

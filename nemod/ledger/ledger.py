@@ -67,6 +67,7 @@ class Ledger(sqlite3.Connection):
 
     # facts of a job and its attempts, in the order in which they are filled
     examined = facts.examined
+    replanned = facts.replanned
     open_attempt = facts.open_attempt
     staged = facts.staged
     unstaged = facts.unstaged

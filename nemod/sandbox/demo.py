@@ -117,4 +117,6 @@ def _until(holds: Callable[[], bool], child: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+        sys.exit("Name a video: make demo CLIP=holiday.mov")
     sys.exit(main(Path(sys.argv[1])))

@@ -92,6 +92,7 @@ class Works:
             desk=self.desk,
             engines=lambda: self.engines,
             available=lambda _: frozenset(self.engines),
+            policy=lambda folder: folder.engine,
             nemo=lambda: self.nemo,
             examiner=Examiner(ffmpeg=ffmpeg()),
             handover=Handover(desk=self.desk),

@@ -70,13 +70,13 @@ class Place:
         """Put a video into the inbox."""
         shutil.copy(source, self.inbox / (name or source.name))
 
-    async def work(self, folder: Folder, *, env: dict[str, str] | None = None, **settings: Any) -> Outcome:
+    async def work(self, *folders: Folder, env: dict[str, str] | None = None, **settings: Any) -> Outcome:
         """One life of the daemon, until nothing is left to do."""
         config = Config(
             file=self.root / "config.toml",
             settings=Settings(settle_s=0.05),
             nemo=quick(self.cloud.url, **settings),
-            folders=(folder,),
+            folders=folders,
         )
         workshop = Workshop(
             self.root / "state", ffmpeg(), env=self.cloud.env() if env is None else env, home=self.root / "home"

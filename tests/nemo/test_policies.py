@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import shutil
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,3 +278,50 @@ async def test_a_wish_in_a_shared_session_is_about_its_own_video(place: Place, s
     made = await probe(edit.target, timeout_s=60)
     assert made.video is not None
     assert made.video.display_size == (320, 240)
+
+
+async def test_a_folder_set_to_local_keeps_what_still_waits(place: Place, source: Path) -> None:
+    """The cloud is away and its job waits; the folder becomes `local`: not one request more, and this machine does it."""
+    place.drop(source)
+    place.cloud.misbehave("code:2001:ask")
+    await place.work(place.folder(NEMO))
+    assert place.job().state is JobState.QUEUED
+    before = len(place.happened("request"))
+    other = place.root / "other"
+    other.mkdir()
+    elsewhere = replace(place.folder(AUTO), name="other", inbox=other, outbox=other / "done", originals=other / "originals")
+    await place.work(place.folder(EnginePolicy.LOCAL), elsewhere)
+    place.delivered()
+    sent = [entry for entry in place.happened("request")[before:] if entry["endpoint"] != "credits"]
+    assert sent == []
+
+
+async def test_a_refused_job_goes_local_when_its_folder_may(place: Place, source: Path) -> None:
+    """What the hint says: set the folder to auto, release the job."""
+    place.drop(source)
+    place.cloud.misbehave("refuse-words")
+    await place.work(place.folder(NEMO))
+    assert place.job().state is JobState.PARKED
+    say(place, Verb.RELEASE, place.job().id)
+    await place.work(place.folder(AUTO))
+    place.delivered()
+    assert place.engines()[-1] == "local"
+
+
+async def test_a_job_whose_account_is_gone_is_done_here_where_that_is_allowed(place: Place, source: Path) -> None:
+    """An edit was under way when the account went; `auto` does not wait for one for ever."""
+    place.drop(source)
+    place.cloud.misbehave("code:2001:ask")
+    await place.work(place.folder(AUTO), patience_s=3600.0)
+    place.delivered()
+    place.drop(source, "second.mkv")
+    await place.work(place.folder(AUTO), env={})
+    assert [job.state for job in place.jobs()] == [JobState.DONE, JobState.DONE]
+
+
+async def test_a_name_that_is_no_text_travels(place: Place, source: Path) -> None:
+    """Bytes that are not UTF-8, as old disks have them."""
+    place.drop(source, os.fsdecode(b"caf\xe9 \xff.mkv"))
+    await place.work(place.folder(NEMO))
+    place.delivered()
+    assert len(place.messages()) == 1

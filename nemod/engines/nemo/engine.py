@@ -24,6 +24,7 @@ from nemod.engines.nemo.run import OVERTAKEN, Run, Till, uncertain
 from nemod.engines.nemo.trip import Purpose, Stage, Trip, trip_of
 from nemod.engines.nemo.wire import State, Trouble, Uploaded
 from nemod.failure import Failure, NemodError
+from nemod.text import safe
 
 log = logs.get(__name__)
 
@@ -231,7 +232,7 @@ async def _load(run: Run) -> AsyncGenerator[Event, None]:
         state = await run.client.state(run.skill, run.at.session.id)
         if len(state.infos) > run.at.infos:
             # The reply was lost, the upload was not.
-            yield run.reach(Stage.LOADED, own=(run.task.source.name, run.task.source.stem))
+            yield run.reach(Stage.LOADED, own=(safe(run.task.source.name), safe(run.task.source.stem)))
             return
     limit, refused = run.nemo.upload_limit_bytes, False
     for shrinks in range(SHRINKS_MOST + 1):

@@ -141,7 +141,7 @@ def failure(
             )
             return Failure(kind=Kind.CREDITS, detail=f"The account has no credits left{says}", hint=hint)
         case Trouble.PLAN:
-            hint = "Register or upgrade your plan to unlock export."
+            hint = "Register or upgrade your plan to unlock export; then `nemod jobs release` lets the work go on."
             return Failure(kind=Kind.PLAN, detail=f"The account's plan does not allow it{says}", hint=hint)
         case Trouble.UNSUPPORTED:
             return Failure(kind=Kind.REFUSED, detail=f"The cloud does not take this kind of file{says}", hint=_LOCALLY)

@@ -75,6 +75,19 @@ def _too_deep(value: object) -> bool:
     return True
 
 
+def unsigned(value: object) -> object:
+    """A value whose addresses have lost their query: what signs them is another at each read."""
+    match value:
+        case str() if "://" in value:
+            return value.partition("?")[0]
+        case dict():
+            return {key: unsigned(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [unsigned(inner) for inner in value]
+        case _:
+            return value
+
+
 def mapping(value: object) -> dict[str, object]:
     """The value if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -14,6 +14,7 @@ from nemod.engines.nemo.translate import without_export
 from nemod.failure import Failure, Kind
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import How
+from nemod.text import safe
 
 #: Suffixes that the cloud takes, by libav's name of the container; the first one where the file's own is another.
 SUFFIXES: dict[str, tuple[str, ...]] = {"mov": ("mp4", "mov"), "matroska": ("mkv", "webm"), "avi": ("avi",)}
@@ -72,7 +73,7 @@ async def parcel(task: Task, local: Engine, *, limit_bytes: int, refused: bool) 
         EngineError: it cannot be made.
     """
     # The name is told to the agent, which must never read the word for exporting.
-    source, stem = task.source, without_export(task.source.stem)
+    source, stem = task.source, safe(without_export(task.source.stem))
     choices = ways(task.media, source.name, limit_bytes=limit_bytes, refused=refused)
     if choices == (How.PASS,):
         yield Parcel(file=source, name=f"{stem}.{suffix_for(task.media, source.name)}")

@@ -54,6 +54,7 @@ async def send(run: Run) -> AsyncGenerator[Event, None]:
         frozen=None if balance is None else balance.frozen,
         alone=run.till.alone(run.task.job),
     )
+    run.left = None if balance is None else balance.available
     text = _text(run, purpose, before)
     base = draft.without_picture(before.draft) if purpose is Purpose.FIRST else run.at.base
     announced = run.reach(Stage.ASKING, asked=asked, turns=run.at.turns + 1, looks=0, heard="", base=base, told=None)
@@ -114,7 +115,9 @@ def _text(run: Run, purpose: Purpose, state: State) -> str:
 async def _heard(run: Run, text: str, listener: Listener) -> AsyncGenerator[Event, None]:
     """Read the stream to its close, telling now and then that the cloud is still at work."""
     began = told = run.clock()
-    yield Progress(stage="editing in the cloud")
+    of = "" if run.left is None else f" of {run.left:g}"
+    stage = f"editing in the cloud, about {run.till.price:g}{of} credits"
+    yield Progress(stage=stage)
     async with aclosing(run.client.ask(run.skill, run.at.session.id, text)) as frames:
         async for frame in frames:
             listener.hear(frame)
@@ -127,7 +130,7 @@ async def _heard(run: Run, text: str, listener: Listener) -> AsyncGenerator[Even
                 run.log.info("cloud.still_working", minutes=minutes)
                 yield Progress(stage=f"the cloud is still working ({minutes} min)")
             elif not isinstance(frame, Heartbeat):
-                yield Progress(stage="editing in the cloud")
+                yield Progress(stage=stage)
 
 
 async def _settled(run: Run, before: State, listener: Listener, lost: CloudError | None) -> AsyncGenerator[Event, None]:

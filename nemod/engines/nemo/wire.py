@@ -25,6 +25,7 @@ from nemod.engines.nemo.foreign import (
     said,
     true,
     unpacked,
+    unsigned,
     words_of,
 )
 
@@ -141,7 +142,7 @@ class State:
 
         The analyses are left out, because they fill in by themselves, and so is what signs an address, anew at each read.
         """
-        facts = _unsigned([self.draft or None, list(self.infos) or None, self.canvas or None, self.media or None])
+        facts = unsigned([self.draft or None, list(self.infos) or None, self.canvas or None, self.media or None])
         return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -344,18 +345,6 @@ def ask_body(session: str, text: str) -> dict[str, object]:
 def render_body(render_id: str, session: str, draft: Mapping[str, object]) -> dict[str, object]:
     """The body that asks for a render under an id of ours; `sessionId` is camelCase here, and only here."""
     return {"id": render_id, "sessionId": session, "draft": dict(draft), "output": {"format": "mp4", "quality": "high"}}
-
-
-def _unsigned(value: object) -> object:
-    match value:
-        case str() if "://" in value:
-            return value.partition("?")[0]
-        case dict():
-            return {key: _unsigned(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_unsigned(inner) for inner in value]
-        case _:
-            return value
 
 
 def _envelopes(body: object) -> Iterator[dict[str, object]]:
