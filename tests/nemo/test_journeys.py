@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from nemod.config.builtin import builtin_presets
 from nemod.config.model import EnginePolicy
+from nemod.engines.nemo.message import megabytes
 from nemod.failure import Kind
 from nemod.job import JobState
+from nemod.media.probe import probe
+from nemod.media.verdict import inline_faults
 from tests.nemo.place import LIMIT_BYTES, Place
-from tests.support.clips import make_clip
+from tests.support.clips import clip, make_clip
 from tests.support.cloud import TOKEN, Cloud, cloud
 
 NEMO, AUTO, LOCAL = EnginePolicy.NEMO, EnginePolicy.AUTO, EnginePolicy.LOCAL
@@ -194,3 +198,36 @@ async def test_the_token_is_written_nowhere(place: Place, capsys: pytest.Capture
     for text in (place.spoken(), said.out, said.err):
         assert TOKEN not in text
         assert "nmv_usr_" not in text
+
+
+#: The five published skills: what their message says, and how large the picture may be.
+SKILLS = {
+    "jpeng-video": ("without losing quality", 1080),
+    "compress-video": ("under 100 MB", 1080),
+    "video-compressor-panda": ("under 50 MB", 1080),
+    "video-compressor-for-discord-10mb": ("under 10 MB for Discord", 720),
+    "video-compressore-parkside": ("under 200 MB", 1080),
+}
+
+
+@pytest.mark.parametrize("name", SKILLS)
+async def test_each_skill_works_as_a_preset(tmp_path: Path, sandbox: Cloud, name: str) -> None:
+    """A video that no chat plays goes up, and comes back as one that every chat plays, asked for in the skill's own words."""
+    words, height = SKILLS[name]
+    place = Place.make(tmp_path, sandbox)
+    place.drop(clip("bear_odd.webm"))
+    await place.work(place.folder(NEMO, builtin_presets()[name]))
+    job = place.job()
+    assert job.state is JobState.DONE
+    assert job.target is not None
+    assert job.route is not None
+    made = await probe(job.target, timeout_s=60)
+    assert made.size_bytes <= job.route.limit_bytes
+    assert made.video is not None
+    assert made.video.short_side <= height
+    assert inline_faults(made) == ()
+    (message,) = place.messages()
+    assert words in message
+    assert f"under {megabytes(job.route.limit_bytes)}" in message
+    asked = next(entry for entry in place.happened("request") if entry["endpoint"] == "ask")
+    assert (asked["skill"]["source"], asked["skill"]["version"]) == (name, "1.0.0")
