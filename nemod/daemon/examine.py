@@ -19,6 +19,7 @@ from nemod.intake.writers import being_written
 from nemod.job import Job, Route
 from nemod.media.decode import decode_errors
 from nemod.media.info import MediaInfo
+from nemod.media.likeness import unlikeness
 from nemod.media.probe import ProbeError, probe
 from nemod.media.verdict import How, Reason, Refuse, Verdict, judge
 
@@ -98,9 +99,20 @@ class Examiner:
         return LOOKS_CLOSED_S if known else LOOKS_UNKNOWN_S
 
     async def judge(
-        self, source: MediaInfo, output: Path, *, preset: Preset, limit_bytes: int, how: How, edited: bool = False
+        self,
+        source: MediaInfo,
+        output: Path,
+        *,
+        preset: Preset,
+        limit_bytes: int,
+        how: How,
+        edited: bool = False,
+        foreign: Path | None = None,
     ) -> Verdict:
-        """Probe and decode an output from end to end and hold it against its source, as far as it should be like it."""
+        """Probe and decode an output from end to end and hold it against its source, as far as it should be like it.
+
+        An output that others made of the file `foreign` is looked at, too: whether it shows and sounds like it.
+        """
         size = (await asyncio.to_thread(output.stat)).st_size
         if size > limit_bytes:
             detail = f"The output has {size:,} bytes, {size - limit_bytes:,} over the limit."
@@ -111,7 +123,20 @@ class Examiner:
             return Refuse(reason=Reason.UNREADABLE, detail=f"The output cannot be read: {error}", size_bytes=size)
         patience = max(DECODE_LEAST_S, DECODE_PER_S * made.duration_s)
         broken = await decode_errors(self.ffmpeg, output, timeout_s=patience)
-        return judge(source, made, preset=preset, limit_bytes=limit_bytes, decode_error=broken, how=how, edited=edited)
+        unlike = None
+        if foreign is not None and not edited and not broken:
+            unlike = await unlikeness(self.ffmpeg, (foreign, source), (output, made))
+        return judge(
+            source,
+            made,
+            preset=preset,
+            limit_bytes=limit_bytes,
+            decode_error=broken,
+            how=how,
+            edited=edited,
+            unlike=unlike,
+            foreign=foreign is not None,
+        )
 
 
 def instruction_of(job: Job, engines: frozenset[EngineName]) -> str | None:

@@ -283,6 +283,7 @@ class Runner:
             limit_bytes=_route(job).limit_bytes,
             how=attempt.how,
             edited=job.own_words and attempt.engine is EngineName.NEMO,
+            foreign=job.source if attempt.engine is EngineName.NEMO else None,
         )
         if isinstance(verdict, Refuse):
             await self.handover.check_source(job)  # an output of half the old and half the new file is nobody's fault

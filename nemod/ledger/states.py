@@ -43,7 +43,7 @@ UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE state 
     )
     AND (
         mine.delivered_bytes IS NOT NULL OR mine.failing IS NOT NULL
-        OR mine.folder_name IN (SELECT value FROM json_each(:home))
+        OR (:lane = 'nemo' AND mine.folder_name IN (SELECT value FROM json_each(:home)))
         OR EXISTS (SELECT 1 FROM attempt WHERE job = mine.id AND closed IS NULL AND staged IS NOT NULL)
         OR NOT EXISTS (
             SELECT 1 FROM hold WHERE scope = 'engine:' || :lane AND (until IS NULL OR until > :now)
@@ -87,7 +87,7 @@ def claim(
         now: epoch seconds.
         polling: take one of those that need no slot of the engine; want of credits does not hold them, for they have paid.
         careful: at most one job may be under way there, besides those that are already.
-        home: folders whose jobs stay on this machine, so that no hold of an engine keeps them: they are planned anew.
+        home: folders whose jobs stay on this machine, so that no hold of the cloud keeps them: they are planned anew.
         but: not one of these: whoever had it has given it up, and is still letting go of what it held.
     """
     chosen = {"now": now, "lane": lane.value, "polling": int(polling), "careful": int(careful), "but": json.dumps(list(but))}

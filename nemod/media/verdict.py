@@ -4,6 +4,7 @@ Source: the inline-safe profile that every chat and platform accepts (MP4, H.264
 pixels, rotation applied, one AAC-LC track, moov first). Sizes are bytes, durations seconds.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,9 @@ FPS_MOST = 60.0
 RATE_MOST_HZ = 48_000
 #: Frames per second that a measured rate may be above a bound: one frame too many in a short clip is no fault.
 FPS_SLACK = 0.5
+#: Of an output that others made: seconds by which its length, and its sound against its picture, may differ from the source's,
+#: and the least share of the source's frames. Our own encoder keeps every frame; containers round more the longer they are.
+FOREIGN_LENGTH_S, FOREIGN_SHIFT_S, FOREIGN_FRAMES = 2.0, 0.3, 0.45
 #: Containers whose time stamps can be copied; AVI and raw streams have none for the order in which pictures are shown.
 TIMED = ("mov", "matroska", "flv", "mpegts")
 
@@ -105,6 +109,8 @@ def judge(
     decode_error: str | None,
     how: How,
     edited: bool = False,
+    unlike: str | None = None,
+    foreign: bool = False,
 ) -> Verdict:
     """Whether an output keeps the promise.
 
@@ -115,15 +121,18 @@ def judge(
         limit_bytes: bytes that it may have at most.
         decode_error: the first error of a full decode, if there was one.
         how: how it was made; without an encode no frame may be missing.
+        unlike: in what the output is not what the source shows and sounds like, if somebody has looked.
+        foreign: others made it, with tools that we do not know, so less is excused.
         edited: a person said what should become of picture, sound and length; they need not be like the source's.
     """
     bounds = _out_of_bounds(output.video, preset) if output.video is not None else iter(())
     findings: tuple[tuple[Reason, Iterator[str]], ...] = (
         (Reason.OVER_LIMIT, _too_big(output, limit_bytes)),
-        (Reason.DURATION, iter(()) if edited else _other_length(source, output)),
+        (Reason.DURATION, iter(()) if edited else _other_length(source, output, foreign=foreign)),
         (Reason.NOT_INLINE, iter(inline_faults(output))),
-        (Reason.PICTURE, bounds if edited else chain(bounds, _other_picture(source, output, how))),
-        (Reason.SOUND, iter(()) if edited else _other_sound(source, output)),
+        (Reason.PICTURE, bounds if edited else chain(bounds, _other_picture(source, output, how, foreign=foreign))),
+        (Reason.SOUND, iter(()) if edited else _other_sound(source, output, foreign=foreign)),
+        (Reason.PICTURE, iter((unlike,) if unlike else ())),
         (Reason.NOT_INLINE, _place(output, preset)),
         (Reason.DECODE, iter((f"It does not decode: {decode_error}",) if decode_error else ())),
     )
@@ -211,12 +220,13 @@ def _damage(media: MediaInfo) -> Iterator[str]:
         yield "Parts of it are broken."
 
 
-def _other_length(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
-    if abs(output.duration_s - source.duration_s) > max(0.5, 0.01 * source.duration_s):
+def _other_length(source: MediaInfo, output: MediaInfo, *, foreign: bool) -> Iterator[str]:
+    excused = min(0.01 * source.duration_s, FOREIGN_LENGTH_S if foreign else math.inf)
+    if abs(output.duration_s - source.duration_s) > max(0.5, excused):
         yield f"It lasts {output.duration_s:.2f} s, its source {source.duration_s:.2f} s."
 
 
-def _other_picture(source: MediaInfo, output: MediaInfo, how: How) -> Iterator[str]:
+def _other_picture(source: MediaInfo, output: MediaInfo, how: How, *, foreign: bool) -> Iterator[str]:
     was, now = source.video, output.video
     if was is None or now is None:
         return  # no picture is no inline video, and said there
@@ -230,11 +240,13 @@ def _other_picture(source: MediaInfo, output: MediaInfo, how: How) -> Iterator[s
     was_s, now_s = was.end_s - was.start_s, now.end_s - now.start_s
     if was_s - now_s > max(2.0, 0.05 * was_s):
         yield f"Its picture lasts {now_s:.2f} s, the source's {was_s:.2f} s."
+    if foreign and now.frames < FOREIGN_FRAMES * min(was.frames, FPS_MOST * now_s):
+        yield f"It holds {now.frames} frames, its source {was.frames}."
     if how is not How.ENCODE and abs(was.frames - now.frames) > 2 + 0.01 * was.frames:
         yield f"It holds {now.frames} frames, its source {was.frames}."
 
 
-def _other_sound(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
+def _other_sound(source: MediaInfo, output: MediaInfo, *, foreign: bool) -> Iterator[str]:
     was, now = source.main_audio, output.main_audio
     if was is None and now is not None:
         yield "It has sound and its source has none."
@@ -244,10 +256,10 @@ def _other_sound(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
         was_s, now_s = was.end_s - was.start_s, now.end_s - now.start_s
         if was_s - now_s > max(1.0, 0.02 * was_s):
             yield f"Its sound lasts {now_s:.2f} s, the source's {was_s:.2f} s."
-        yield from _shift(source, output)
+        yield from _shift(source, output, foreign=foreign)
 
 
-def _shift(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
+def _shift(source: MediaInfo, output: MediaInfo, *, foreign: bool) -> Iterator[str]:
     """Whether the sound has been moved against the picture as a whole.
 
     Told by its end, since a late start may be filled with silence; a sound that ends early has become shorter as well.
@@ -259,5 +271,6 @@ def _shift(source: MediaInfo, output: MediaInfo) -> Iterator[str]:
         ends.append((media.video.end_s - media.main_audio.end_s, media.main_audio.end_s - media.main_audio.start_s))
     (was_apart, was_s), (now_apart, now_s) = ends
     moved = abs(was_apart - now_apart)
-    if not source.damaged and moved > max(0.5, 0.01 * source.duration_s) and abs(was_s - now_s) < moved / 2:
+    excused = FOREIGN_SHIFT_S if foreign else max(0.5, 0.01 * source.duration_s)
+    if not source.damaged and moved > excused and abs(was_s - now_s) < moved / 2:
         yield f"Sound and picture are {moved:.2f} s apart from where they were."
