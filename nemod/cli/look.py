@@ -78,7 +78,8 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         return
     say(f"Daemon: {'running' if view.running else 'not running (start it with: nemod run)'}")
     say(f"Jobs: {', '.join(f'{count} {state}' for state, count in view.counts.items() if count) or 'none yet'}")
-    telling = tuple(j for j in view.jobs if j.state != JobState.QUEUED or j.failure is not None)
+    # What has begun is told of between its polls, too; what only waits for its turn is counted.
+    telling = tuple(j for j in view.jobs if j.state != JobState.QUEUED or j.failure is not None or j.attempts)
     if telling:
         say()
         print_sheet(jobs_sheet(telling))

@@ -51,15 +51,15 @@ def route(
 
 
 def replanned(job: Job, route: Route, *, policy: EnginePolicy, engines: frozenset[EngineName], nemo: Nemo) -> Route | None:
-    """A plan that knows the cloud, as the folder's policy and the account are now; None when nothing has changed.
+    """A plan that knows the cloud, as the folder's policy, `finish` and the account are now; None when nothing has changed.
 
     Everything else of a job in flight stays as it was when its file came. But a folder that has been set to `local` means it.
     """
-    wanted = _wanted(policy, engines)
-    if job.asked or EngineName.NEMO not in route.engines or wanted == route.engines:
+    wanted = route.engines if job.asked else _wanted(policy, engines)
+    finish = EngineName.LOCAL not in wanted and nemo.finish is Finish.LOCAL and EngineName.LOCAL in engines
+    if EngineName.NEMO not in route.engines or (wanted, finish) == (route.engines, route.finish):
         return None
     if EngineName.NEMO in wanted:
-        finish = EngineName.LOCAL not in wanted and nemo.finish is Finish.LOCAL
         return replace(route, engines=wanted, finish=finish)
     if not job.attempts and job.media is not None:
         route = replace(route, how=how(job.media, job.folder.preset, route.limit_bytes))

@@ -256,6 +256,10 @@ async def test_a_plain_retry_pays_nothing(place: Place, source: Path) -> None:
     await place.work(place.folder(NEMO), finish=Finish.OFF)
     assert place.job().state is JobState.PARKED
     assert len(place.messages()) == 2
+    say(place, Verb.RELEASE, place.job().id)
+    await place.work(place.folder(NEMO), finish=Finish.LOCAL)  # what the hint says
+    place.delivered()
+    assert len(place.messages()) == 2
 
 
 async def test_a_wish_in_a_shared_session_is_about_its_own_video(place: Place, source: Path) -> None:

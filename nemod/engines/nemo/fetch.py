@@ -9,11 +9,11 @@ Rules kept here:
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from nemod.engines.base import Event, Output, Progress, Task, Wait
+from nemod.engines.base import EngineError, Event, Output, Progress, Task, Wait
 from nemod.engines.nemo import draft
 from nemod.engines.nemo.client import CloudError
 from nemod.engines.nemo.run import OVERTAKEN, Run, uncertain
@@ -203,18 +203,27 @@ async def _whole(file: Path) -> MediaInfo | None:
     return None if media.video is None or media.cut_off_s or media.truncated else media
 
 
+def _only_wrapping(media: MediaInfo, task: Task) -> bool:
+    """Whether writing the same picture and sound into a new file may be all that is missing."""
+    further = bool(media.others) or len(media.audio) > 1
+    within = replace(media, size_bytes=min(media.size_bytes, task.limit_bytes)) if further else media
+    return how(within, task.preset, task.limit_bytes) is How.REMUX
+
+
 async def _wrapped(run: Run, file: Path, media: MediaInfo) -> AsyncGenerator[Event, None]:
     """Hand the file out, re-wrapped first where only its wrapping keeps it from playing everywhere."""
     task = run.task
     made = f"by the cloud: {run.at.summary}" if run.at.summary else "by the cloud"
     path = file
-    if media.size_bytes <= task.limit_bytes and how(media, task.preset, task.limit_bytes) is How.REMUX:
+    if _only_wrapping(media, task):
         folder = task.folder / "wrap"
         folder.mkdir(mode=0o700, exist_ok=True)
         work: Task = replace(task, source=file, media=media, how=How.REMUX, folder=folder, refusals=())
-        async with aclosing(run.local.run(work, None)) as events:
-            async for event in events:
-                if isinstance(event, Output):
-                    path = event.path
+        # Still too large without its further tracks, say: then it is judged as it came.
+        with suppress(EngineError):
+            async with aclosing(run.local.run(work, None)) as events:
+                async for event in events:
+                    if isinstance(event, Output):
+                        path = event.path
     run.trip = replace(run.at, stage=Stage.MADE)
     yield Output(path=path, token=token_of(run.trip), note=made)
