@@ -231,7 +231,8 @@ def _other_picture(source: MediaInfo, output: MediaInfo, how: How, *, foreign: b
     if was is None or now is None:
         return  # no picture is no inline video, and said there
     (was_wide, was_high), (wide, high) = was.display_size, now.display_size
-    if wide > was_wide + 2 or high > was_high + 2:
+    # Others render everything at one size; a larger picture costs bytes, which are counted, and is no fault by itself.
+    if not foreign and (wide > was_wide + 2 or high > was_high + 2):
         yield f"Its picture of {wide}x{high} is larger than the source's of {was_wide}x{was_high}."
     # Even sizes cost up to two pixels on each side, much in a small picture.
     if abs(wide * was_high / (high * was_wide) - 1) > 0.02 + 2 / wide + 2 / high:
