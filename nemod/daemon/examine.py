@@ -124,8 +124,8 @@ class Examiner:
         patience = max(DECODE_LEAST_S, DECODE_PER_S * made.duration_s)
         broken = await decode_errors(self.ffmpeg, output, timeout_s=patience)
         unlike = None
-        if foreign is not None and not edited and not broken:
-            unlike = await unlikeness(self.ffmpeg, (foreign, source), (output, made))
+        if foreign is not None and not broken and await asyncio.to_thread(foreign.is_file):
+            unlike = await unlikeness(self.ffmpeg, (foreign, source), (output, made), edited=edited)
         return judge(
             source,
             made,

@@ -78,5 +78,7 @@ def _used_up(budget: float, expects: float, spent: float, ends: float) -> Failur
         )
     else:
         detail = f"The next edit may cost {expects:g} credits, more than the day's budget of {budget:g}."
-    hint = "It goes on tomorrow by itself; or set a larger nemo.max_credits_per_day and have the config read again (SIGHUP)."
+    hint = "Set a larger nemo.max_credits_per_day and have the config read again (SIGHUP)."
+    if spent > 0:
+        hint = f"It goes on tomorrow by itself. {hint}"
     return Failure(kind=Kind.CREDITS, detail=detail, hint=hint, retry_at=ends)

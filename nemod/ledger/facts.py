@@ -61,13 +61,12 @@ def open_attempt(
     says "pay again" makes an end of that.
     """
     with transaction(db):
-        known = (
-            "SELECT token FROM attempt WHERE job = j.id AND engine = ?1 AND token IS NOT NULL AND round >= j.pays"
-            " ORDER BY id DESC LIMIT 1"
-        )
         cursor = db.execute(
-            "INSERT INTO attempt (job, round, engine, how, folder, opened, material, token)"  # noqa: S608 - our own words
-            f" SELECT j.id, j.round, ?1, ?2, ?3, ?4, ?5, CASE ?1 WHEN 'nemo' THEN ({known}) END FROM job AS j WHERE j.id = ?6",
+            "INSERT INTO attempt (job, round, engine, how, folder, opened, material, token, inherited)"
+            " SELECT j.id, j.round, ?1, ?2, ?3, ?4, ?5, last.token, COALESCE(last.inherited, last.id) FROM job AS j"
+            " LEFT JOIN attempt AS last ON ?1 = 'nemo' AND last.id = ("
+            "  SELECT MAX(id) FROM attempt WHERE job = j.id AND engine = ?1 AND token IS NOT NULL AND round >= j.pays"
+            " ) WHERE j.id = ?6",
             (engine.value, how.value, os.fsencode(folder), now, None if material is None else os.fsencode(material), job),
         )
         db.execute("UPDATE job SET tries = 0 WHERE id = ?", (job,))  # of the engine before

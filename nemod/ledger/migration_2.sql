@@ -9,6 +9,7 @@ ALTER TABLE job ADD COLUMN pays INTEGER NOT NULL DEFAULT 1;                     
 CREATE INDEX job_session ON job (session_key) WHERE session_key IS NOT NULL;
 
 ALTER TABLE attempt ADD COLUMN material BLOB;                                       -- made from this file, not from the source
+ALTER TABLE attempt ADD COLUMN inherited INTEGER;                                   -- whose token it has, before any of its own
 
 ALTER TABLE hold ADD COLUMN since REAL NOT NULL DEFAULT 0;                          -- the first of the times in a row
 ALTER TABLE request ADD COLUMN text TEXT;

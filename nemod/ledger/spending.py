@@ -79,7 +79,7 @@ def checkpoint(
             db.execute(
                 "INSERT INTO spending (job, attempt, at, expected) VALUES (?, ?, ?, ?)", (row["job"], attempt, now, expects)
             )
-        db.execute("UPDATE attempt SET token = ? WHERE id = ?", (token, attempt))
+        db.execute("UPDATE attempt SET token = ?, inherited = NULL WHERE id = ?", (token, attempt))
         return True
 
 
@@ -88,7 +88,7 @@ def rest(
 ) -> None:
     """The engine waits: its token is kept, the job is queued until then. It has come on, so earlier failures are forgotten."""
     with transaction(db):
-        db.execute("UPDATE attempt SET token = ? WHERE id = ? AND closed IS NULL", (token, attempt))
+        db.execute("UPDATE attempt SET token = ?, inherited = NULL WHERE id = ? AND closed IS NULL", (token, attempt))
         if shift(db, job, Move.YIELD, now=now, due=until, polling=polling):
             db.execute("UPDATE job SET tries = 0, failure = NULL WHERE id = ? AND state = ?", (job, JobState.QUEUED))
 
@@ -120,7 +120,8 @@ def overtaken(db: sqlite3.Connection, job: JobId) -> bool:
     """Whether another video of the same session was at the cloud since this one: the session's timeline may be that one's."""
     row = db.execute(
         f"{_FAMILY}, there (job, attempt) AS ("  # noqa: S608 - our own words
-        "  SELECT other.id, MAX(attempt.id) FROM job AS mine JOIN job AS other ON other.session_key = mine.session_key"
+        "  SELECT other.id, MAX(COALESCE(attempt.inherited, attempt.id))"
+        "  FROM job AS mine JOIN job AS other ON other.session_key = mine.session_key"
         "  JOIN attempt ON attempt.job = other.id AND attempt.engine = :engine AND attempt.token IS NOT NULL"
         "  WHERE mine.id = :job GROUP BY other.id"
         ") SELECT COALESCE(MAX(attempt) FILTER (WHERE job NOT IN (SELECT id FROM family)), 0)"

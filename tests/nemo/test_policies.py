@@ -329,3 +329,28 @@ async def test_a_name_that_is_no_text_travels(place: Place, source: Path) -> Non
     await place.work(place.folder(NEMO))
     place.delivered()
     assert len(place.messages()) == 1
+
+
+async def test_a_cancelled_video_of_a_shared_session_is_not_retried_into_anothers(place: Place, source: Path) -> None:
+    """Cancelled with its edit paid, and another video edited there since: a plain retry takes nothing of that for its own."""
+    other = make_clip(place.root / "other.mkv", seconds=2, size=(240, 320), extra_args=("-crf", "14"))
+    folder = place.folder(NEMO, session=SessionScope.FOLDER)
+    place.cloud.misbehave("silent-nothing@1")
+    place.drop(source, "a.mkv")
+    await place.work(folder)
+    say(place, Verb.CANCEL, place.jobs()[0].id)
+    place.drop(other, "b.mkv")
+    await place.work(folder)
+    say(place, Verb.RETRY, place.jobs()[0].id)
+    await place.work(folder)
+    assert [job.state for job in place.jobs()] == [JobState.PARKED, JobState.DONE]
+    assert len(place.messages()) == 2
+
+
+async def test_a_second_message_counts_beside_the_first(place: Place, source: Path) -> None:
+    """Asking unasked music away is another edit to pay: with a budget for one it is not sent."""
+    place.drop(source)
+    place.cloud.misbehave("unasked-music")
+    outcome = await place.work(place.folder(NEMO), max_credits_per_day=60)
+    assert outcome.waiting == 1
+    assert len(place.messages()) == 1

@@ -116,6 +116,21 @@ def unasked(before: Mapping[str, object] | None, after: Mapping[str, object] | N
     return tuple(dict.fromkeys(words for words in _extras(after, ours, pictures) if words not in known))
 
 
+def anothers(draft: Mapping[str, object] | None, *, own: Iterable[str], infos: Iterable[object]) -> bool:
+    """Whether the picture is of another file of the session: it names one of those, and none of ours."""
+    ours = {form for each in own for form in _forms(each)}
+    files = {form for text in _strings(list(infos)) if "." in text or "/" in text for form in _forms(text)} - ours
+    named = {
+        form
+        for track in tracks(draft)
+        if track.kind == PICTURE
+        for segment in track.segments
+        for text in _strings(segment)
+        for form in _forms(text)
+    }
+    return bool(named & files) and not named & ours
+
+
 def changes(before: State, after: State) -> str:
     """One sentence on what an edit has changed; "" when it has changed nothing."""
     if before.fingerprint == after.fingerprint:

@@ -230,7 +230,9 @@ async def _load(run: Run) -> AsyncGenerator[Event, None]:
     """Upload the video, made smaller or re-wrapped first where the cloud would not take it."""
     if run.resumed:
         state = await run.client.state(run.skill, run.at.session.id)
-        if len(state.infos) > run.at.infos:
+        if run.task.overtaken:
+            run.trip = replace(run.at, infos=len(state.infos))  # what came since is another's
+        elif len(state.infos) > run.at.infos:
             # The reply was lost, the upload was not.
             yield run.reach(Stage.LOADED, own=(safe(run.task.source.name), safe(run.task.source.stem)))
             return

@@ -40,6 +40,8 @@ _TIMES_SOURCE, _TIMES_LIMIT, _LEAST_BYTES = 4, 50, 300_000_000
 async def submit(run: Run) -> AsyncGenerator[Event, None]:
     """Choose an id, write it down, and submit the timeline as it is."""
     state = await _timeline(run)
+    if len(state.infos) > 1 and draft.anothers(state.draft, own=run.at.own, infos=state.infos):
+        raise uncertain(OVERTAKEN)
     if not run.task.asked or run.task.instruction is not None:
         added = extras(run, state)
         if added:

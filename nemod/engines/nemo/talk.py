@@ -36,13 +36,18 @@ async def send(run: Run) -> AsyncGenerator[Event, None]:
         EngineError: the agent refuses.
         CloudError: the cloud could not be asked; if so, the message did not leave.
     """
-    came_from, purpose = run.at, run.at.next
+    purpose = run.at.next
     before = await run.client.state(run.skill, run.at.session.id)
     if run.at.doubt and not run.task.overtaken and run.at.asked is not None and before.fingerprint != run.at.asked.state:
         # It was taken after all, later than anybody would wait for: what was asked for is there.
         run.log.info("cloud.edited", changed="found before it was asked again", timeline=draft.summary(before.draft))
         yield run.reach(Stage.EDITED, doubt=False)
         return
+    clean = not run.at.unsettled
+    if not clean:
+        # What the message before has cost must be known, or counted as expected, before another one is announced.
+        cost = await cost_of(run) or run.till.price
+        yield replace(run.reach(run.at.stage, unsettled=False), cost=cost)
     balance = await _balance(run)
     if balance is not None and balance.available <= 0:
         raise await run.told(Trouble.CREDITS, "no credits are left")
@@ -52,8 +57,9 @@ async def send(run: Run) -> AsyncGenerator[Event, None]:
         state=before.fingerprint,
         total=None if balance is None else balance.total,
         frozen=None if balance is None else balance.frozen,
-        alone=run.till.alone(run.task.job),
+        alone=run.till.alone(run.task.job) and clean,
     )
+    came_from = run.at
     run.left = None if balance is None else balance.available
     text = _text(run, purpose, before)
     base = draft.without_picture(before.draft) if purpose is Purpose.FIRST else run.at.base
