@@ -259,10 +259,14 @@ def follower(job: Job, route: Route, failure: Failure) -> tuple[EngineName, How]
 
 def without_cloud(job: Job, route: Route) -> Route | None:
     """The plan for a job that has not begun when nothing may be asked of the cloud; None: there is no other engine."""
-    left = tuple(e for e in route.engines if e is not EngineName.NEMO)
-    if not left or job.media is None:
-        return None
-    return Route(how=how(job.media, job.folder.preset, route.limit_bytes), engines=left, limit_bytes=route.limit_bytes)
+    return at_home(job, route) if EngineName.LOCAL in route.engines and job.media is not None else None
+
+
+def at_home(job: Job, route: Route) -> Route:
+    """The plan with this machine alone; a job that has not begun may need less than the cloud would have done."""
+    fresh = job.media is not None and not job.attempts
+    way = how(job.media, job.folder.preset, route.limit_bytes) if fresh and job.media is not None else route.how
+    return Route(how=way, engines=(EngineName.LOCAL,), limit_bytes=route.limit_bytes)
 
 
 def materials(job: Job) -> tuple[Attempt, ...]:

@@ -223,7 +223,7 @@ def job_detail(
         "started": job.started,
         "parent": job.parent,
         "instruction": job.instruction,
-        "credits": sum(s.expected if s.cost is None else s.cost for s in spendings) if spendings else None,
+        "credits": sum(s.counted for s in spendings) if spendings else None,
         "media": None if job.media is None else asdict(job.media),
         "tries": [
             {

@@ -9,7 +9,8 @@ import asyncio
 import getpass
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -32,6 +33,7 @@ from nemod.config.model import Nemo
 from nemod.config.places import account_file
 from nemod.daemon.mailbox import Verb
 from nemod.daemon.purse import day_of
+from nemod.engines.nemo import client
 from nemod.engines.nemo.account import Account, Credentials, Origin
 from nemod.engines.nemo.client import Client, CloudError, skill_of
 from nemod.engines.nemo.wire import Balance
@@ -175,7 +177,7 @@ def show_credits(as_json: JsonOption = False, config: ConfigOption = None) -> No
     where = places(config)
     nemo = where.load_or_default().nemo
     account = account_at(where, nemo)
-    if account.current(now=time.time(), anonymous=True) is None:
+    if not has_account(account):
         raise Stop(ExitCode.FAILED, "There is no account in the cloud, so there are no credits to ask for.", hint=HOW)
     balance = asyncio.run(_balance(nemo, account))
     with existing_ledger(where.state) as ledger:
@@ -220,27 +222,37 @@ def job_costs(ledger: Ledger) -> tuple[JobCost, ...]:
             file=known.file,
             at=known.at,
             edits=known.edits + 1,
-            credits=known.credits + (one.expected if one.cost is None else one.cost),
+            credits=known.credits + one.counted,
             sure=known.sure and one.cost is not None,
         )
     return tuple(costs.values())
 
 
-async def _balance(nemo: Nemo, account: Account) -> Balance:
-    def there() -> bool:
-        # An anonymous token that is there may be used; one that the cloud no longer takes is not replaced by just looking.
-        return account.current(now=time.time(), anonymous=True) is not None
+def has_account(account: Account) -> bool:
+    """Whether there is one to use: an anonymous one, too, if somebody has asked for it before."""
+    return account.current(now=time.time(), anonymous=True) is not None
 
-    client = Client(nemo, account, anonymous=there, retries_s=RETRIES_S)
+
+@asynccontextmanager
+async def cloud(nemo: Nemo, account: Account, *, retries_s: tuple[float, ...] = client.RETRIES_S) -> AsyncIterator[Client]:
+    """The cloud for a command: an anonymous token that it no longer takes is not replaced by just looking."""
+    asking = Client(nemo, account, anonymous=lambda: has_account(account), retries_s=retries_s)
     try:
-        return await client.balance(skill_of(None))
-    except CloudError as error:
-        if error.failure.kind is not Kind.UNREACHABLE:
-            raise
-        # A daemon's work would go on by itself; a command has ended.
-        raise Stop(ExitCode.FAILED, error.failure.detail, hint="Check the network and api_url, then ask again.") from error
+        yield asking
     finally:
-        await client.close()
+        await asking.close()
+
+
+async def _balance(nemo: Nemo, account: Account) -> Balance:
+    async with cloud(nemo, account, retries_s=RETRIES_S) as asking:
+        try:
+            return await asking.balance(skill_of(None))
+        except CloudError as error:
+            if error.failure.kind is not Kind.UNREACHABLE:
+                raise
+            # A daemon's work would go on by itself; a command has ended.
+            hint = "Check the network and api_url, then ask again."
+            raise Stop(ExitCode.FAILED, error.failure.detail, hint=hint) from error
 
 
 def _typed() -> str:

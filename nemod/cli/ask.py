@@ -9,37 +9,45 @@ Rules kept here:
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, assert_never
 
 import typer
 
-from nemod.cli.account import HOW, account_at, balance_line
-from nemod.cli.common import ConfigOption, JsonOption, Places, existing_ledger, places, print_json, say
+from nemod.cli.account import HOW, account_at, balance_line, cloud, has_account
+from nemod.cli.common import (
+    ANSWER_S,
+    ASK_EVERY_S,
+    ConfigOption,
+    JsonOption,
+    Places,
+    alone,
+    existing_ledger,
+    places,
+    print_json,
+    say,
+)
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.progress import Lines
-from nemod.cli.things import SUFFIXES, things, uploads
+from nemod.cli.things import things, uploads
 from nemod.config.model import Folder, Nemo
 from nemod.config.units import format_size
-from nemod.daemon import locks
 from nemod.daemon.asking import no_session, session_token, under_way
-from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.mailbox import Answer, Verb, apply
 from nemod.engines.base import EngineName, Progress
 from nemod.engines.nemo.client import Client, Skill, skill_of
 from nemod.engines.nemo.draft import summary
 from nemod.engines.nemo.translate import Action, route
 from nemod.engines.nemo.trip import session_of_token
+from nemod.engines.nemo.upload import TYPES
 from nemod.engines.nemo.wire import Balance, State
 from nemod.job import Job, JobId, JobState
 from nemod.ledger.ledger import Ledger
 from nemod.text import safe
 
-#: How long a daemon's answer is awaited; it looks at its mailbox twice a second.
-ANSWER_S, ASK_EVERY_S = 2.5, 0.05
 #: Among so many of the newest jobs the daemon's answer is looked for.
 NEWEST = 100
 
@@ -132,8 +140,8 @@ def _print(asked: _Asked, fields: Mapping[str, object], text: str) -> None:
 def _wish(asked: _Asked, instruction: str | None) -> None:
     """Render what stands in the session, or edit it first."""
     ledger, number = asked.ledger, asked.job.id
-    with _ours(asked.where.state, ledger) as alone:
-        if alone:
+    with alone(asked.where.state, ledger) as ours:
+        if ours:
             answer = apply(ledger, Verb.ASK, number, asked.folders, now=time.time(), text=instruction)
         elif why := under_way(asked.job):
             answer = Answer(done=False, says=why)
@@ -144,22 +152,7 @@ def _wish(asked: _Asked, instruction: str | None) -> None:
     if asked.as_json:
         print_json({"job": answer.made, "parent": number, "outbox": str(asked.job.folder.outbox)})
     else:
-        say(safe(answer.says) + (" It starts with the next: nemod run" if alone else ""))
-
-
-@contextmanager
-def _ours(state: Path, ledger: Ledger) -> Iterator[bool]:
-    """Whether no daemon runs, and none begins while this lasts."""
-    try:
-        lock = Lock(state / locks.FILE, create=True)
-    except Busy:
-        yield False
-        return
-    try:
-        ledger.recover()  # what a killed daemon held is nobody's now
-        yield True
-    finally:
-        lock.release()
+        say(safe(answer.says) + (" It starts with the next: nemod run" if ours else ""))
 
 
 def _ask_daemon(ledger: Ledger, job: Job, instruction: str | None) -> Answer:
@@ -190,18 +183,10 @@ async def _session(asked: _Asked) -> AsyncIterator[tuple[Client, str]]:
     if session is None:
         raise Stop(ExitCode.FAILED, f"The session of job {asked.job.id} was written down by another version of nemod.")
     account = account_at(asked.where, asked.nemo)
-
-    def there() -> bool:
-        # One that is there may be used; one that the cloud no longer takes is not replaced: its sessions are gone with it.
-        return account.current(now=time.time(), anonymous=True) is not None
-
-    if not there():
+    if not has_account(account):
         raise Stop(ExitCode.FAILED, "There is no account in the cloud, so its sessions cannot be looked at.", hint=HOW)
-    client = Client(asked.nemo, account, anonymous=there)
-    try:
+    async with cloud(asked.nemo, account) as client:
         yield client, session.id
-    finally:
-        await client.close()
 
 
 async def _state(asked: _Asked) -> State:
@@ -261,8 +246,8 @@ def _check(asked: _Asked, source: str | Path, *, own: bool) -> None:
     if not source.is_file():
         what = f"The source of job {asked.job.id} is no longer at {name}." if own else f'There is no file "{name}".'
         raise Stop(ExitCode.FAILED, what, hint=f'Name a file or an address: nemod ask {asked.job.id} "upload logo.png"')
-    if source.suffix.lower() not in SUFFIXES:
-        kinds = " ".join(sorted(SUFFIXES))
+    if source.suffix.lower() not in TYPES:
+        kinds = " ".join(sorted(TYPES))
         raise Stop(ExitCode.FAILED, f"The cloud does not take this kind of file: {name}", hint=f"It takes: {kinds}")
     if source.stat().st_size > asked.nemo.upload_limit_bytes:
         most = format_size(asked.nemo.upload_limit_bytes)

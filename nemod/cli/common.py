@@ -28,8 +28,9 @@ from nemod.config.parse import check, parse, understand
 from nemod.config.places import config_file, state_dir
 from nemod.config.problem import Problem, did_you_mean
 from nemod.config.sources import Source
+from nemod.daemon import locks
 from nemod.daemon.board import read_board
-from nemod.daemon.locks import daemon_runs
+from nemod.daemon.locks import Busy, Lock, daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
 from nemod.ledger.ledger import Ledger
 from nemod.text import safe
@@ -37,6 +38,8 @@ from nemod.views import Scene, Sheet
 
 #: A pipe has no width: rows stay on their lines, whatever their length.
 _PIPE_WIDTH = 100_000
+#: How long a daemon's answer is awaited; it looks at its mailbox twice a second.
+ANSWER_S, ASK_EVERY_S = 2.5, 0.05
 
 ConfigOption = Annotated[
     Path | None,
@@ -154,6 +157,21 @@ def existing_ledger(state: Path) -> Iterator[Ledger | None]:
         yield ledger
     finally:
         ledger.close()
+
+
+@contextmanager
+def alone(state: Path, ledger: Ledger) -> Iterator[bool]:
+    """Whether no daemon runs, and none begins while this lasts: then the ledger's jobs are ours to change."""
+    try:
+        lock = Lock(state / locks.FILE, create=True)
+    except Busy:
+        yield False
+        return
+    try:
+        ledger.recover()  # what a killed daemon held is nobody's now
+        yield True
+    finally:
+        lock.release()
 
 
 def tell_daemon(state: Path, verb: str) -> None:

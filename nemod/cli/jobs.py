@@ -13,9 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from nemod.cli.common import (
+    ANSWER_S,
+    ASK_EVERY_S,
     ConfigOption,
     JsonOption,
     Places,
+    alone,
     existing_ledger,
     places,
     print_json,
@@ -27,8 +30,6 @@ from nemod.cli.common import (
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config, Folder
 from nemod.config.units import format_exact
-from nemod.daemon import locks
-from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.mailbox import Verb, apply
 from nemod.job import ENDED, JobId, JobState
 from nemod.ledger.ledger import Ledger
@@ -37,8 +38,6 @@ from nemod.views import OPEN, JobView, fields, job_detail, job_view, jobs_sheet
 
 #: How many jobs that are over a plain list shows.
 RECENT = 20
-#: How long a daemon's answer is awaited; it looks at its mailbox twice a second.
-ANSWER_S, ASK_EVERY_S = 2.5, 0.05
 #: In which states a word means something; in others its answer is no, and nobody need be asked.
 MEANT_FOR: Mapping[Verb, frozenset[JobState]] = {
     Verb.CANCEL: frozenset(OPEN),
@@ -200,16 +199,8 @@ def _ask(verb: Verb, ids: list[int], config: Path | None) -> None:
             raise _unknown(ids)
         if missing := [job for job in jobs if ledger.job(job) is None]:
             raise _unknown(missing)
-        try:
-            lock = Lock(where.state / locks.FILE, create=True)
-        except Busy:
-            done = [_ask_daemon(ledger, where, verb, job) for job in jobs]
-        else:
-            try:
-                ledger.recover()  # what a killed daemon held is nobody's now
-                done = [_do(ledger, where, verb, job) for job in jobs]
-            finally:
-                lock.release()
+        with alone(where.state, ledger) as ours:
+            done = [(_do if ours else _ask_daemon)(ledger, where, verb, job) for job in jobs]
     if not all(done):
         raise typer.Exit(ExitCode.FAILED)
 

@@ -28,12 +28,11 @@ from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import platforms
 from nemod.config.model import Config, Preset
 from nemod.config.units import format_exact, format_size
-from nemod.daemon.examine import PROBE_TIMEOUT_S
 from nemod.daemon.locks import daemon_runs
 from nemod.host import doctor as host
 from nemod.job import JobState
 from nemod.media.info import MediaInfo
-from nemod.media.probe import ProbeError, probe
+from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
 from nemod.media.verdict import check as faults_of
 from nemod.media.verdict import inline_faults
 from nemod.text import safe

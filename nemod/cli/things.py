@@ -5,8 +5,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-#: What the cloud takes into a session. Source: the documents of the NemoVideo API.
-SUFFIXES = frozenset(".mp4 .mov .avi .webm .mkv .jpg .jpeg .png .gif .webp .mp3 .wav .m4a .aac".split())  # noqa: SIM905
 _UPLOAD = re.compile(r"\b(?:upload(?:ing|s)?|import)\b|上传|上傳|导入", re.IGNORECASE)
 _ENDS = " ,;:!?.。，、：；！？"  # noqa: RUF001 - as people type
 #: Words around the things to upload that name none of them.

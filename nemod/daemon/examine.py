@@ -20,13 +20,11 @@ from nemod.job import Job, Route
 from nemod.media.decode import decode_errors
 from nemod.media.info import MediaInfo
 from nemod.media.likeness import unlikeness
-from nemod.media.probe import ProbeError, probe
+from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
 from nemod.media.verdict import How, Reason, Refuse, Verdict, judge
 
 log = logs.get(__name__)
 
-#: A probe reads the whole file once; at 10 MB/s this is room for a terabyte on slow network disks, and no more.
-PROBE_TIMEOUT_S = 3600.0
 #: Decoding goes many times faster than real time; a check that needs longer than this per second of video is stuck.
 DECODE_PER_S, DECODE_LEAST_S = 20.0, 120.0
 

@@ -115,7 +115,7 @@ class Handover:
             await self.desk(Ledger.close_attempt, attempt.id, failure=None, now=now)
         await self.desk(Ledger.move, job.id, Move.FINISH, now=now)
         spendings = await self.desk(Ledger.spendings, job=job.id)
-        paid = sum(one.expected if one.cost is None else one.cost for one in spendings)
+        paid = sum(one.counted for one in spendings)
         made = attempt.note if attempt is not None else ""
         if (job.delivered_bytes or 0) > job.fingerprint.size_bytes and job.route is not None and job.route.how is How.ENCODE:
             made += "; larger than its source, which would not play everywhere"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from nemod.config.model import EnginePolicy, Finish, Folder, Nemo
 from nemod.engines.base import EngineName
-from nemod.job import Job, Route
+from nemod.job import Job, Route, at_home
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import How, how
 
@@ -61,9 +61,7 @@ def replanned(job: Job, route: Route, *, policy: EnginePolicy, engines: frozense
         return None
     if EngineName.NEMO in wanted:
         return replace(route, engines=wanted, finish=finish)
-    if not job.attempts and job.media is not None:
-        route = replace(route, how=how(job.media, job.folder.preset, route.limit_bytes))
-    return replace(route, engines=wanted, follow_ups=0, finish=False)
+    return at_home(job, route)
 
 
 def _wanted(policy: EnginePolicy, engines: frozenset[EngineName]) -> tuple[EngineName, ...]:

@@ -18,7 +18,7 @@ from nemod import logs
 from nemod.config.model import EnginePolicy, Folder, Nemo
 from nemod.daemon.aftermath import Aftermath
 from nemod.daemon.board import Board
-from nemod.daemon.examine import PROBE_TIMEOUT_S, Examiner
+from nemod.daemon.examine import Examiner
 from nemod.daemon.handover import Handover
 from nemod.daemon.purse import Purse
 from nemod.daemon.route import replanned
@@ -29,7 +29,7 @@ from nemod.job import Attempt, Job, JobId, JobState, Lane, Move, Route, Step, is
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
 from nemod.media.info import MediaInfo
-from nemod.media.probe import ProbeError, probe
+from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
 from nemod.media.verdict import Accept, How, Refuse
 
 log = logs.get(__name__)

@@ -255,11 +255,11 @@ class Service:
 
     async def _claim(self, desk: Desk, runner: Runner, lane: Lane, slots: int, *, polling: bool = False) -> None:
         """Start the jobs of a lane for which there are slots."""
+        home = [f.name for f in self.config.folders if EngineName.NEMO not in self._fleet.available(f)]
         while sum((held.lane, held.polling) == (lane, polling) for held in self._running.values()) < slots:
             careful = self._fleet.careful
             # A job that was given back may still have a connection to close; it is nobody else's until then.
             busy = tuple(self._running)
-            home = [f.name for f in self.config.folders if EngineName.NEMO not in self._fleet.available(f)]
             job = await desk(Ledger.claim, lane, now=time.time(), polling=polling, careful=careful, but=busy, home=home)
             if job is None:
                 return

@@ -33,6 +33,11 @@ class Spending:
     expected: float
     cost: float | None
 
+    @property
+    def counted(self) -> float:
+        """What it counts as: what is not known to have cost nothing, as expected."""
+        return self.expected if self.cost is None else self.cost
+
 
 def checkpoint(
     db: sqlite3.Connection,

@@ -90,8 +90,14 @@ def claim(
         home: folders whose jobs stay on this machine, so that no hold of the cloud keeps them: they are planned anew.
         but: not one of these: whoever had it has given it up, and is still letting go of what it held.
     """
-    chosen = {"now": now, "lane": lane.value, "polling": int(polling), "careful": int(careful), "but": json.dumps(list(but))}
-    chosen["home"] = json.dumps(list(home))
+    chosen = {
+        "now": now,
+        "lane": lane.value,
+        "polling": int(polling),
+        "careful": int(careful),
+        "but": json.dumps(list(but)),
+        "home": json.dumps(list(home)),
+    }
     with transaction(db):
         row = db.execute(_CLAIM, chosen).fetchone()
         return None if row is None else reading.job(db, row["id"])

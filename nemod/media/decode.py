@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from nemod.media.child import run
-from nemod.media.formats import DEMUXERS
+from nemod.media.formats import source_input
 
 #: "[h264 @ 0x55fa216c0c80] Invalid NAL unit size" is "h264: Invalid NAL unit size" for a person.
 _ADDRESS = re.compile(r"^\[(\S+) @ 0x[0-9a-f]+\]")
@@ -23,8 +23,7 @@ async def decode_errors(ffmpeg: Path, path: Path, *, timeout_s: float) -> str | 
         OSError: ffmpeg cannot be started.
     """
     argv: list[str | bytes] = [os.fsencode(ffmpeg), "-nostdin", "-hide_banner", "-v", "error"]
-    # Named as a file, a path with a colon or a leading dash is nothing but a path.
-    argv += ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", b"file:" + os.fsencode(path)]
+    argv += source_input(path)
     # Without vfr the null muxer complains of pictures that share a time stamp, which is no error of decoding.
     argv += ["-map", "0:v?", "-map", "0:a?", "-fps_mode", "vfr", "-f", "null", "-"]
     finished = await run(argv, timeout_s=timeout_s)

@@ -6,6 +6,7 @@ Rules kept here:
 """
 
 from enum import StrEnum
+from pathlib import Path
 
 #: Names for ffmpeg's `-format_whitelist`. Sound formats are in it so that a song gets a clear answer. Left out on purpose:
 #: concat, hls, dash (they open what a hostile text names), image2 and the like (pictures), subtitles.
@@ -14,6 +15,12 @@ DEMUXERS: tuple[str, ...] = (
     *("ogg", "mxf", "rm", "dv", "wtv", "h264", "hevc", "m4v", "ivf", "nut"),
     *("mp3", "wav", "flac", "aac"),
 )
+
+
+def source_input(path: Path) -> list[str]:
+    """How ffmpeg is told to open an untrusted file: as a file, whatever its name, and as one of `DEMUXERS`."""
+    return ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", f"file:{path}"]
+
 
 #: How much of the head `kind_of` wants to see: 16 packets of a Blu-ray transport stream and room to spare.
 HEAD_BYTES = 4096

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 
 from nemod.media.child import run
-from nemod.media.formats import DEMUXERS
+from nemod.media.formats import source_input
 from nemod.media.info import MediaInfo
 
 WIDTH, HEIGHT = 32, 18
@@ -124,14 +124,14 @@ async def _picture(ffmpeg: Path, path: Path, media: MediaInfo, moment: float) ->
     if media.video is None:
         return None
     at = moment * (media.video.end_s - media.video.start_s)  # ffmpeg counts from the file's start
-    argv = [*_argv(ffmpeg), "-ss", f"{at:.3f}", *_input(path), "-map", "0:v:0", "-frames:v", "1"]
+    argv = [*_argv(ffmpeg), "-ss", f"{at:.3f}", *source_input(path), "-map", "0:v:0", "-frames:v", "1"]
     argv += ["-vf", f"scale={WIDTH}:{HEIGHT}:flags=area,format=rgb24", "-f", "rawvideo", "-"]
     finished = await run(argv, timeout_s=_TIMEOUT_S)
     return finished.stdout if len(finished.stdout) == 3 * WIDTH * HEIGHT else None
 
 
 async def _loudness(ffmpeg: Path, file: tuple[Path, MediaInfo]) -> float | None:
-    argv = [*_argv(ffmpeg, level="info"), *_input(file[0]), "-map", "0:a:0", "-af", "volumedetect", "-f", "null", "-"]
+    argv = [*_argv(ffmpeg, level="info"), *source_input(file[0]), "-map", "0:a:0", "-af", "volumedetect", "-f", "null", "-"]
     finished = await run(argv, timeout_s=max(_TIMEOUT_S, file[1].duration_s))
     found = _LOUDNESS.search(finished.stderr_tail)
     return None if found is None else float(found[1])
@@ -139,7 +139,3 @@ async def _loudness(ffmpeg: Path, file: tuple[Path, MediaInfo]) -> float | None:
 
 def _argv(ffmpeg: Path, *, level: str = "error") -> list[str | bytes]:
     return [os.fsencode(ffmpeg), "-nostdin", "-hide_banner", "-v", level]
-
-
-def _input(path: Path) -> list[str | bytes]:
-    return ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", b"file:" + os.fsencode(path)]

@@ -30,6 +30,9 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTT
 #: Signals that someone else sends to a child (the system when memory is short, a shutdown); others are its own crash.
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
+#: The whole file is read once; at 10 MB/s this is room for 36 GB on slow network disks.
+PROBE_TIMEOUT_S = 3600.0
+
 _WAIT = "Wait if it is still being copied; otherwise copy it once more."
 _NOT_OURS = "Drop a video file, such as .mp4, .mov, .mkv, .webm, .avi, .mts, .wmv or .gif."
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 WEEK_S = 7 * 24 * 3600.0
-PER_CLIENT, PER_ADDRESS = 1, 10
+PER_ADDRESS = 10
 FILE = "world.json"
 #: How many earlier states are kept for a state that lags behind.
 HISTORY = 50

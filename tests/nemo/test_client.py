@@ -370,7 +370,7 @@ async def test_a_damaged_account_is_an_error_of_the_cloud(tmp_path: Path) -> Non
     async with client_of(tmp_path, API) as client:
         with pytest.raises(CloudError) as caught:
             await client.balance(SKILL)
-        assert (await client.told(Trouble.PLAN, "so it says")).failure.kind is Kind.PLAN
+        assert client.told(Trouble.PLAN, "so it says").failure.kind is Kind.PLAN
     assert caught.value.failure.kind is Kind.CREDENTIALS
 
 
@@ -382,7 +382,7 @@ async def test_the_bind_id_is_learned_from_the_session(tmp_path: Path, respx_moc
     )
     async with client_of(tmp_path, API, token="", anonymous=True) as client:
         await client.open_session(SKILL)
-        told = await client.told(Trouble.CREDITS, "no credits are left")
+        told = client.told(Trouble.CREDITS, "no credits are left")
     assert "/register?bind=anon_9" in told.failure.hint
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemod.media.formats import DEMUXERS
+from nemod.media.formats import source_input
 from nemod.media.info import AudioStream, MediaInfo, VideoStream
 
 #: A distance of picture to sound start that nobody notices.
@@ -37,11 +37,6 @@ class Sound:
     copy: bool
     bitrate_bps: int
     channels: int
-
-
-def source_input(path: Path) -> list[str]:
-    """How an untrusted file is opened."""
-    return ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", f"file:{path}"]
 
 
 def first_s(media: MediaInfo) -> float:

@@ -87,13 +87,13 @@ class Client:
         """
         return await self._tokens.credentials(skill_of(None))
 
-    async def told(self, trouble: Trouble, words: str) -> CloudError:
+    def told(self, trouble: Trouble, words: str) -> CloudError:
         """What the cloud said outside of a reply, as the error that it is; asks nothing."""
         with suppress(CloudError):
             current = self._tokens.current()
             if trouble is Trouble.TOKEN and current is not None and current.origin is Origin.ANONYMOUS:
                 return self._renewed(current, self._line.error(trouble, words, current))
-            return self._line.error(trouble, words, self._tokens.current())
+            return self._line.error(trouble, words, current)
         return self._line.error(trouble, words, None)
 
     async def open_session(self, skill: Skill) -> Session:

@@ -103,15 +103,7 @@ def unasked(before: Mapping[str, object] | None, after: Mapping[str, object] | N
         own: names and addresses of what we uploaded; a sound that names one of them is the video's own.
     """
     ours = {form for each in own for form in _forms(each)}
-    pictures = {
-        form
-        for track in tracks(after)
-        if track.kind == PICTURE
-        for segment in track.segments
-        for source in _strings(segment)
-        if "/" in source
-        for form in (_place(source),)
-    }
+    pictures = {_place(source) for source in _pictured(after) if "/" in source}
     known = set(_extras(before, ours, frozenset()))
     return tuple(dict.fromkeys(words for words in _extras(after, ours, pictures) if words not in known))
 
@@ -120,15 +112,13 @@ def anothers(draft: Mapping[str, object] | None, *, own: Iterable[str], infos: I
     """Whether the picture is of another file of the session: it names one of those, and none of ours."""
     ours = {form for each in own for form in _forms(each)}
     files = {form for text in _strings(list(infos)) if "." in text or "/" in text for form in _forms(text)} - ours
-    named = {
-        form
-        for track in tracks(draft)
-        if track.kind == PICTURE
-        for segment in track.segments
-        for text in _strings(segment)
-        for form in _forms(text)
-    }
+    named = {form for text in _pictured(draft) for form in _forms(text)}
     return bool(named & files) and not named & ours
+
+
+def _pictured(draft: Mapping[str, object] | None) -> Iterator[str]:
+    """Every text in the segments of the picture."""
+    return (text for track in tracks(draft) if track.kind == PICTURE for each in track.segments for text in _strings(each))
 
 
 def changes(before: State, after: State) -> str:

@@ -22,7 +22,7 @@ from nemod.engines.nemo.client import Client, CloudError, skill_of
 from nemod.engines.nemo.prepare import Parcel, parcel
 from nemod.engines.nemo.run import OVERTAKEN, Run, Till, uncertain
 from nemod.engines.nemo.trip import Purpose, Stage, Trip, trip_of
-from nemod.engines.nemo.wire import State, Trouble, Uploaded
+from nemod.engines.nemo.wire import Trouble, Uploaded
 from nemod.failure import Failure, NemodError
 from nemod.text import safe
 
@@ -97,7 +97,7 @@ class NemoEngine:
         self._proven = credentials.proven
         balance = await self._client.balance(skill_of(None))
         if balance.available <= 0:
-            return (await self._client.told(Trouble.CREDITS, "no credits are left")).failure
+            return self._client.told(Trouble.CREDITS, "no credits are left").failure
         return None
 
     @asynccontextmanager
@@ -296,15 +296,13 @@ async def _uploaded(run: Run, sent: Parcel) -> AsyncGenerator[Event, None]:
         return
 
 
-async def _appeared(run: Run) -> State:
+async def _appeared(run: Run) -> None:
     """Wait until the session shows the upload; one that never does is left to the agent to find."""
-    state = await run.client.state(run.skill, run.at.session.id)
     for pause_s in APPEARS_S:
-        if len(state.infos) > run.at.infos:
-            break
-        await asyncio.sleep(pause_s)
         state = await run.client.state(run.skill, run.at.session.id)
-    return state
+        if len(state.infos) > run.at.infos:
+            return
+        await asyncio.sleep(pause_s)
 
 
 async def _after_an_output(run: Run) -> AsyncGenerator[Event, None]:

@@ -21,7 +21,7 @@ from nemod.engines.nemo.talk import ask_away, cost_of, extras
 from nemod.engines.nemo.trip import Stage, token_of
 from nemod.engines.nemo.wire import Render, RenderStatus, State, Trouble
 from nemod.media.info import MediaInfo
-from nemod.media.probe import ProbeError, probe
+from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
 from nemod.media.verdict import How, how
 
 #: A render that failed, or whose file is no good, is submitted again under a new id, once.
@@ -32,7 +32,6 @@ BLANK_MOST = 3
 STATE_TRIES, STATE_PAUSE_S = 3, 2.0
 #: Polls are spread by so much of their interval, so that many jobs do not ask at once.
 SPREAD = 0.2
-PROBE_TIMEOUT_S = 3600.0
 #: A result is never larger than this many times the source or the limit; an endless one ends there.
 _TIMES_SOURCE, _TIMES_LIMIT, _LEAST_BYTES = 4, 50, 300_000_000
 

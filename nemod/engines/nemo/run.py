@@ -7,9 +7,8 @@ from typing import Any
 
 from nemod.config.model import Nemo
 from nemod.engines.base import Checkpoint, Engine, EngineError, Task
-from nemod.engines.nemo.client import Client, CloudError, Skill
+from nemod.engines.nemo.client import Client, Skill
 from nemod.engines.nemo.trip import Stage, Trip, token_of
-from nemod.engines.nemo.wire import Trouble
 from nemod.failure import Failure, Kind
 from nemod.logs import Logger
 
@@ -58,11 +57,6 @@ class Run:
         assert self.trip is not None  # noqa: S101 - the loop begins with one
         return self.trip
 
-    @property
-    def own_words(self) -> bool:
-        """Whether a person said what to do with this file."""
-        return self.task.instruction is not None or self.task.asked
-
     def refused(self, detail: str) -> EngineError:
         """The cloud does not do it; another engine may."""
         hint = (
@@ -70,10 +64,6 @@ class Run:
             f" --pay-again {self.task.job}, or set the folder's engine to auto or local."
         )
         return EngineError(Failure(kind=Kind.REFUSED, detail=detail, hint=hint))
-
-    async def told(self, trouble: Trouble, words: str) -> CloudError:
-        """What the cloud said outside of a reply, as the failure that it is."""
-        return await self.client.told(trouble, words)
 
     def reach(self, stage: Stage, **facts: Any) -> Checkpoint:
         """Come to a stage; the caller yields the checkpoint."""

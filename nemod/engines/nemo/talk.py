@@ -50,7 +50,7 @@ async def send(run: Run) -> AsyncGenerator[Event, None]:
         yield replace(run.reach(run.at.stage, unsettled=False), cost=cost)
     balance = await _balance(run)
     if balance is not None and balance.available <= 0:
-        raise await run.told(Trouble.CREDITS, "no credits are left")
+        raise run.client.told(Trouble.CREDITS, "no credits are left")
     asked = Asked(
         purpose=purpose,
         at=run.clock(),
@@ -169,22 +169,20 @@ async def _settled(run: Run, before: State, listener: Listener, lost: CloudError
             run.trip = replace(run.at, told=complaint.trouble, heard=complaint.text[:WORDS_MOST])
             if complaint.trouble is Trouble.CREDITS and await _unpaid(run):
                 yield _withdrawn(run)
-                raise await run.told(complaint.trouble, complaint.text)
-            async with aclosing(_look_later(run)) as events:
-                async for event in events:
-                    yield event
+                raise run.client.told(complaint.trouble, complaint.text)
+            for event in _rest(run, run.clock() + run.nemo.recheck_first_s):
+                yield event
         case Meaning.UNCLEAR:
-            async with aclosing(_look_later(run)) as events:
-                async for event in events:
-                    yield event
+            for event in _rest(run, run.clock() + run.nemo.recheck_first_s):
+                yield event
         case _ as never:
             assert_never(never)
 
 
-async def _look_later(run: Run) -> AsyncGenerator[Event, None]:
-    checkpoint = run.reach(Stage.CHECKING)
-    yield checkpoint
-    yield Wait(token=checkpoint.token, until=run.clock() + run.nemo.recheck_first_s, polling=True)
+def _rest(run: Run, until: float, **facts: int) -> tuple[Checkpoint, Wait]:
+    """Write down that the state is to be looked at, and wait for it without a slot (epoch seconds)."""
+    checkpoint = run.reach(Stage.CHECKING, **facts)
+    return checkpoint, Wait(token=checkpoint.token, until=until, polling=True)
 
 
 async def _paid(run: Run, checkpoint: Checkpoint) -> Checkpoint:
@@ -215,9 +213,8 @@ async def look(run: Run) -> AsyncGenerator[Event, None]:
         raise uncertain("It is not known what the session looked like before the message.")
     if run.at.stage is Stage.ASKING:
         # Killed with the message under way: whether it left is unknown.
-        checkpoint = run.reach(Stage.CHECKING)
-        yield checkpoint
-        yield Wait(token=checkpoint.token, until=max(run.clock(), asked.at + run.nemo.recheck_first_s), polling=True)
+        for event in _rest(run, max(run.clock(), asked.at + run.nemo.recheck_first_s)):
+            yield event
         return
     yield Progress(stage="looking whether the edit arrived")
     state = await run.client.state(run.skill, run.at.session.id)
@@ -226,16 +223,15 @@ async def look(run: Run) -> AsyncGenerator[Event, None]:
         yield await _paid(run, run.reach(Stage.EDITED))
         return
     if run.at.looks < run.nemo.recheck_times:
-        checkpoint = run.reach(Stage.CHECKING, looks=run.at.looks + 1)
-        yield checkpoint
-        yield Wait(token=checkpoint.token, until=run.clock() + run.nemo.recheck_every_s, polling=True)
+        for event in _rest(run, run.clock() + run.nemo.recheck_every_s, looks=run.at.looks + 1):
+            yield event
         return
     if not await _unpaid(run):
         raise uncertain("The cloud was asked to edit, and it cannot be told whether it did: its answer was lost.")
     if run.at.told is not None:
         trouble, words = run.at.told, run.at.heard
         yield _withdrawn(run)
-        raise await run.told(trouble, words)
+        raise run.client.told(trouble, words)
     run.log.info("cloud.unsent", why="The balance has not moved and nothing was edited.")
     if run.at.heard or run.at.resent >= RESENT_MOST:
         yield replace(run.reach(Stage.REFUSED), cost=0)

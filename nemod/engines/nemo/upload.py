@@ -28,7 +28,6 @@ TOLD_EVERY_S = 0.2
 #: By the suffixes that the documents list; the cloud goes by the name.
 TYPES = {
     ".mp4": "video/mp4",
-    ".m4v": "video/mp4",
     ".mov": "video/quicktime",
     ".avi": "video/x-msvideo",
     ".webm": "video/webm",
