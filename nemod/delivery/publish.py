@@ -21,6 +21,7 @@ Somebody else's file under the target is a `FileExistsError`: the caller aims at
 
 import errno
 import os
+import secrets
 import shutil
 import stat
 from contextlib import suppress
@@ -30,6 +31,8 @@ from nemod.delivery import place
 from nemod.failure import Failure, Kind, NemodError, failure_of
 
 WORK = ".nemod-work"
+#: What is being removed; the next sweep removes what a kill has left of it.
+GOING = "going-"
 
 
 class PublishError(NemodError):
@@ -197,7 +200,12 @@ def _remove(path: Path) -> bool:
         with suppress(OSError):
             path.unlink(missing_ok=True)
     else:
-        shutil.rmtree(path, ignore_errors=True)  # follows no links
+        # Under another name first: the ffmpeg of a killed daemon can then open no further file in it while it is emptied.
+        away = path.with_name(f"{GOING}{secrets.token_hex(4)}")
+        with suppress(OSError):
+            path.rename(away)
+        for folder in (away, away, path):  # twice: for the file that was being opened while the name changed
+            shutil.rmtree(folder, ignore_errors=True)  # follows no links
     return not os.path.lexists(path)
 
 

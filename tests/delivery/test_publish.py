@@ -237,6 +237,25 @@ def test_the_sweep_takes_orphans_and_follows_no_link(outbox: Path, tmp_path: Pat
     assert sweep(outbox, frozenset()) == ()
 
 
+def test_a_folder_in_which_orphans_still_make_files_goes_whole(outbox: Path) -> None:
+    """The ffmpeg of a killed daemon opens its files by name, whenever it gets to it: nothing of it stays behind."""
+    folder = work_folder(outbox, 1, 1, "a")
+    busy = (
+        "import itertools, os, sys\nfor n in itertools.count():\n    os.close(os.open(f'{sys.argv[1]}/{os.getpid()}-{n}', 65))"
+    )
+    orphans = [subprocess.Popen([sys.executable, "-S", "-c", busy, str(folder)], stderr=subprocess.DEVNULL) for _ in range(4)]
+    try:
+        while len({path.name.partition("-")[0] for path in folder.iterdir()}) < len(orphans):
+            pass
+        clear_work(folder)
+        assert [orphan.wait(10) for orphan in orphans] == [1] * len(orphans)  # none could make a further file
+        assert list(outbox.iterdir()) == []
+    finally:
+        for orphan in orphans:
+            orphan.kill()
+            orphan.wait()
+
+
 def test_an_outbox_that_cannot_be_is_said_with_a_hint(tmp_path: Path) -> None:
     """A missing parent is an unmounted disk and is not made; a file in its place is no outbox."""
     (tmp_path / "file").touch()
