@@ -40,6 +40,37 @@ class Finish(StrEnum):
     OFF = "off"
 
 
+class Codec(StrEnum):
+    """How the picture of an output is coded; H.264 plays everywhere."""
+
+    H264 = "h264"
+    HEVC = "hevc"
+    AV1 = "av1"
+
+
+class Speed(StrEnum):
+    """How much work the picture is worth."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
+
+
+class Tracks(StrEnum):
+    """What becomes of several sound tracks: the one that a player would choose, or all of them at once."""
+
+    FIRST = "first"
+    MIX = "mix"
+
+
+class OnImpossible(StrEnum):
+    """What is done with a video that cannot fit at a quality worth looking at."""
+
+    FAIL = "fail"
+    SPLIT = "split"
+    TRIM = "trim"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """What an output must be. `limit_bytes` None means: smaller than its source."""
@@ -48,8 +79,14 @@ class Preset:
     limit_bytes: int | None = None
     max_height: int | None = None  # pixels on the shorter side
     max_fps: float | None = None
-    codec: str = "h264"
+    codec: Codec = Codec.H264
     audio_bitrate_bps: int | None = None  # None: chosen from the budget
+    audio: Tracks = Tracks.FIRST
+    speed: Speed = Speed.BALANCED
+    measure: bool = False  # say how good the output is: VMAF against its source
+    on_impossible: OnImpossible = OnImpossible.FAIL
+    start_s: float | None = None  # of the source, only what lies between these two; None: from its start, to its end
+    end_s: float | None = None
     keep_location: bool = False
     message: str | None = None  # the instruction for the cloud agent; {limit}, {height} and {language} stand for values
     skill: str | None = None  # the name under which the cloud is asked; None: nemod's own

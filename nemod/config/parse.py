@@ -12,19 +12,32 @@ from types import MappingProxyType
 from nemod.config import shapes
 from nemod.config.builtin import builtin_presets, parse_limit
 from nemod.config.cloud import env_problem, read_nemo
-from nemod.config.model import After, Config, EnginePolicy, Folder, Preset, SessionScope, Settings
+from nemod.config.model import (
+    After,
+    Codec,
+    Config,
+    EnginePolicy,
+    Folder,
+    OnImpossible,
+    Preset,
+    SessionScope,
+    Settings,
+    Speed,
+    Tracks,
+)
 from nemod.config.prepare import inspect
 from nemod.config.problem import Problem, did_you_mean
 from nemod.config.rules import check_folders
 from nemod.config.shapes import Table
 from nemod.config.skills import Skill, platform_of, sendable, skill_in
 from nemod.config.sources import Source, read_sources
-from nemod.config.units import UnitError, parse_bitrate, parse_duration
+from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_time
 
 SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg")
 FOLDER_KEYS = ("inbox", "preset", "outbox", "originals", "failed", "engine", "after", "recursive", "ignore", "session")
 PRESET_KEYS = (
-    *("base", "limit", "max_height", "max_fps", "codec", "audio_bitrate"),
+    *("base", "limit", "max_height", "max_fps", "codec", "speed", "audio", "audio_bitrate"),
+    *("start", "end", "on_impossible", "measure"),
     *("message", "keep_location", "skill", "summary"),
 )
 _TABLES = ("nemod", "nemo", "folders", "presets")
@@ -178,13 +191,23 @@ def _preset(
     message = base.message if base.message is not None and "{limit}" in base.message else words.message
     inherited = Skill(name=base.skill, version=base.skill_version, platform=base.skill_platform, file=base.skill_file)
     skill = table.take("skill", read_skill, inherited)
+    start_s = table.take("start", parse_time, base.start_s)
+    end_s = table.take("end", parse_time, base.end_s)
+    if end_s is not None and end_s <= (start_s or 0.0):
+        table.fault("end" if "end" in table.values else "start", "nothing lies between start and end", "end must be later")
     return Preset(
         name=table.name,
         limit_bytes=limit,
         max_height=table.take("max_height", shapes.whole(16, 16384), base.max_height),
         max_fps=table.take("max_fps", shapes.rate, base.max_fps),
-        codec=table.take("codec", _codec, base.codec),
+        codec=table.take("codec", shapes.member(Codec), base.codec),
+        speed=table.take("speed", shapes.member(Speed), base.speed),
+        audio=table.take("audio", shapes.member(Tracks), base.audio),
         audio_bitrate_bps=table.take("audio_bitrate", parse_bitrate, base.audio_bitrate_bps),
+        start_s=start_s,
+        end_s=end_s,
+        on_impossible=table.take("on_impossible", shapes.member(OnImpossible), base.on_impossible),
+        measure=table.take("measure", shapes.flag, base.measure),
         keep_location=table.take("keep_location", shapes.flag, base.keep_location),
         message=table.take("message", shapes.text, message),
         skill=skill.name,
@@ -194,13 +217,6 @@ def _preset(
         summary=table.take("summary", shapes.text, words.summary),
         note=words.note,
     )
-
-
-def _codec(value: object) -> str:
-    codec = shapes.text(value)
-    if codec != "h264":
-        raise UnitError(f'codec "{codec}" does not work in this version yet', 'write "h264", which plays everywhere')
-    return codec
 
 
 def _known(presets: Mapping[str, Preset]) -> Callable[[object], Preset]:

@@ -16,6 +16,11 @@ _SIZES: Mapping[str, int] = {
 _DURATIONS: Mapping[str, Decimal] = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _BITRATES: Mapping[str, int] = {"": 1, "bps": 1, "k": 1000, "kbps": 1000, "kbit/s": 1000}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z/]*)\s*", re.IGNORECASE | re.ASCII)
+#: "90", "1:30", "1:02:03.5": seconds, minutes and hours as players show them; below 60 each where a larger one stands before.
+_CLOCK = re.compile(
+    r"(?:(?:(?P<hours>\d{1,4}):(?=[0-5]?\d:))?(?P<minutes>\d{1,4}):(?=[0-5]?\d(?:\.|$)))?(?P<seconds>\d{1,6}(?:\.\d{1,6})?)",
+    re.ASCII,
+)
 
 #: What a file's size can be on any system, and what SQLite can store.
 _MOST_BYTES = 2**63 - 1
@@ -56,6 +61,19 @@ def parse_duration(value: object) -> float:
     if not 0 < seconds <= _LONGEST_S:
         raise UnitError(f"{shown(value)} is {'longer than a year' if seconds else 'no time at all'}", _DURATION_HINT)
     return float(seconds)
+
+
+def parse_time(value: object) -> float:
+    """Seconds into a video from "0:10", "1:02:03.5", "10s" or a number of seconds; raises UnitError for anything else."""
+    if isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
+        hours, minutes, seconds = clock.group("hours", "minutes", "seconds")
+        return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST_S:
+        return float(value)
+    seconds_in = _quantity(value, _DURATIONS)
+    if seconds_in is None or seconds_in > _LONGEST_S:
+        raise UnitError(f"{shown(value)} is not a time in a video", 'write it like "0:10", "1:02:03.5" or "10s"')
+    return float(seconds_in)
 
 
 def parse_bitrate(value: object) -> int:

@@ -3,9 +3,18 @@
 Durations and times are seconds, rates bits per second, sizes bytes, rotations degrees clockwise as shown to a viewer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A part of a file, from its beginning as a viewer counts: 0 is the first picture or sound."""
+
+    start_s: float
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +80,23 @@ class AudioStream:
     default: bool
 
 
+Track = TypeVar("Track", VideoStream, AudioStream)
+
+
+def _part(track: Track, start_s: float, end_s: float) -> tuple[Track, float] | None:
+    """A track from one time stamp to another, and which share of it that is; None when it has nothing there."""
+    first, last = max(track.start_s, start_s), min(track.end_s, end_s)
+    if last <= first:
+        return None
+    share = (last - first) / max(track.end_s - track.start_s, 0.001)
+    return replace(track, start_s=first, end_s=last, size_bytes=round(track.size_bytes * share)), share
+
+
+def _pictures(video: VideoStream, start_s: float, end_s: float) -> VideoStream | None:
+    found = _part(video, start_s, end_s)
+    return None if found is None else replace(found[0], frames=max(1, round(video.frames * found[1])))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
     """A media file. `duration_s` is the real one (last packet's end minus the first one's start)."""
@@ -91,11 +117,51 @@ class MediaInfo:
     fragmented: bool = False
     damaged: bool = False  # packets broken or cut off
     truncated: bool = False  # by its own boxes the file should be longer
+    window: Window | None = None  # only this part of the file is meant; all figures are then the part's
+    origin_s: float | None = None  # of a part: when the whole begins
 
     @property
     def main_audio(self) -> AudioStream | None:
         """The track a player would choose: the first default one, else the first."""
         return next((a for a in self.audio if a.default), self.audio[0] if self.audio else None)
+
+    @property
+    def length_s(self) -> float:
+        """The length for rates: a still of one frame has one too."""
+        return max(self.duration_s, 0.04)
+
+    @property
+    def first_s(self) -> float:
+        """When the file begins: its earlier track's first time stamp, but not the few samples that prime an AAC decoder."""
+        if self.origin_s is not None:
+            return self.origin_s
+        starts = [track.start_s for track in (self.video, self.main_audio) if track is not None]
+        first = min(starts, default=0.0)
+        return 0.0 if self.video is not None and -0.1 < first < 0 <= self.video.start_s else first
+
+    def cut(self, start_s: float, end_s: float) -> "MediaInfo":
+        """What is known of a part of it, without having looked: sizes in proportion, tracks that do not reach into it gone.
+
+        Args:
+            start_s: from the beginning of this file, or of this part, in seconds.
+            end_s: the same; what lies behind the end is left out.
+        """
+        before = self.window.start_s if self.window is not None else 0.0
+        length = min(end_s, self.duration_s) - start_s
+        window = Window(start_s=before + start_s, end_s=before + start_s + length)
+        span = (self.first_s + window.start_s, self.first_s + window.end_s)
+        share = length / self.length_s
+        return replace(
+            self,
+            size_bytes=round(self.size_bytes * share),
+            duration_s=length,
+            header_duration_s=None,
+            video=None if self.video is None else _pictures(self.video, *span),
+            audio=tuple(found[0] for track in self.audio if (found := _part(track, *span)) is not None),
+            truncated=False,
+            window=window,
+            origin_s=self.first_s,
+        )
 
     @property
     def cut_off_s(self) -> float:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from nemod.engines.local import ffmpeg
-from nemod.engines.local.ffmpeg import Picture, Rate, Sound, Tick
+from nemod.engines.local import ffmpeg, picture, sound
+from nemod.engines.local.ffmpeg import Tick
+from nemod.engines.local.picture import Rate
+from nemod.engines.local.sound import Sound
+from nemod.media import look
 from nemod.media.formats import DEMUXERS
 from nemod.media.info import VideoStream
+from nemod.media.look import Picture
 from tests.ledger.values import AUDIO, MEDIA, VIDEO
 
 TOOL = Path("/opt/ffmpeg")
@@ -31,7 +35,7 @@ HLG = replace(VIDEO, pixel_format="yuv420p10le", bit_depth=10, matrix="bt2020nc"
 
 
 def chain(video: VideoStream, picture: Picture = HD, *, start_gap_s: float = 0.0) -> str:
-    return ffmpeg.filters(video, picture, start_gap_s=start_gap_s)
+    return look.filters(video, picture, start_gap_s=start_gap_s)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def test_the_passes_over_the_picture() -> None:
 
     def argv(rate: Rate) -> list[str]:
         out = None if rate.passing == 1 else Path("/work/picture.mp4")
-        return ffmpeg.picture_argv(TOOL, SOURCE, MEDIA, HD, rate, stats=Path("/work/stats"), out=out, most_bytes=9_000_000)
+        return picture.picture_argv(TOOL, SOURCE, MEDIA, HD, rate, stats=Path("/work/stats"), out=out, most_bytes=9_000_000)
 
     common = [*HEAD, *TIMED, "file:/in/clip.mov", "-map", "0:0", "-map_metadata", "-1", "-map_chapters", "-1"]
     common += ["-vf", chain(VIDEO), "-fps_mode", "vfr", "-enc_time_base", "1:90000"]
@@ -104,7 +108,7 @@ def test_the_passes_over_the_picture() -> None:
 def test_a_picture_that_starts_after_its_sound_is_filled() -> None:
     """The gap is that to whatever starts first."""
     late = replace(MEDIA, video=replace(VIDEO, start_s=1.0), audio=(replace(AUDIO, start_s=0.25),))
-    argv = ffmpeg.picture_argv(TOOL, SOURCE, late, HD, Rate(passing=0, crf=20), stats=Path("/s"), out=Path("/o"))
+    argv = picture.picture_argv(TOOL, SOURCE, late, HD, Rate(passing=0, crf=20), stats=Path("/s"), out=Path("/o"))
     assert argv[argv.index("-vf") + 1] == chain(VIDEO, start_gap_s=0.75)
     assert "fps=30" in argv[argv.index("-vf") + 1]
 
@@ -112,10 +116,10 @@ def test_a_picture_that_starts_after_its_sound_is_filled() -> None:
 def test_a_variable_rate_gets_a_fine_clock() -> None:
     """And an untagged picture gets no tags."""
     odd = replace(MEDIA, video=replace(BARE, variable=True))
-    argv = ffmpeg.picture_argv(TOOL, SOURCE, odd, HD, Rate(passing=0, crf=20), stats=Path("/s"), out=Path("/o"))
+    argv = picture.picture_argv(TOOL, SOURCE, odd, HD, Rate(passing=0, crf=20), stats=Path("/s"), out=Path("/o"))
     assert argv[argv.index("-enc_time_base") + 1] == "1:90000"
     assert "-colorspace" not in argv
-    slower = ffmpeg.picture_argv(
+    slower = picture.picture_argv(
         TOOL, SOURCE, odd, replace(HD, fps=15.0), Rate(passing=0, crf=20), stats=Path("/s"), out=Path("/o")
     )
     assert "-enc_time_base" not in slower
@@ -125,12 +129,12 @@ def test_the_sound_is_copied_or_made_anew() -> None:
     """By its index; a late start is filled with silence."""
     out = ["-map_chapters", "-1", "-f", "mp4", "file:/work/sound.mp4"]
     common = [*HEAD, *TIMED, "file:/in/clip.mov", "-map", "0:1", "-map_metadata", "-1"]
-    assert ffmpeg.sound_argv(TOOL, SOURCE, MEDIA, COPY, Path("/work/sound.mp4")) == [*common, "-c:a", "copy", *out]
+    assert sound.sound_argv(TOOL, SOURCE, MEDIA, COPY, Path("/work/sound.mp4")) == [*common, "-c:a", "copy", *out]
     made = Sound(stream=replace(AUDIO, sample_rate_hz=44_100), copy=False, bitrate_bps=64_000, channels=1)
     coded = ["-af", "aresample=async=1:first_pts=0", "-c:a", "aac", "-b:a", "64000", "-ac", "1", "-ar", "44100"]
-    assert ffmpeg.sound_argv(TOOL, SOURCE, MEDIA, made, Path("/work/sound.mp4")) == [*common, *coded, *out]
+    assert sound.sound_argv(TOOL, SOURCE, MEDIA, made, Path("/work/sound.mp4")) == [*common, *coded, *out]
     high = replace(made, stream=replace(AUDIO, sample_rate_hz=96_000))
-    argv = ffmpeg.sound_argv(TOOL, SOURCE, MEDIA, high, Path("/work/sound.mp4"))
+    argv = sound.sound_argv(TOOL, SOURCE, MEDIA, high, Path("/work/sound.mp4"))
     assert argv[argv.index("-ar") + 1] == "48000"
 
 
@@ -166,8 +170,8 @@ def test_no_name_is_read_as_anything_else(name: bytes) -> None:
     source = Path("/in") / os.fsdecode(name)
     out = Path("/out") / os.fsdecode(name)
     argvs = {
-        "sound": ffmpeg.sound_argv(TOOL, source, MEDIA, COPY, out),
-        "picture": ffmpeg.picture_argv(TOOL, source, MEDIA, HD, Rate(passing=0, crf=20), stats=Path("/s"), out=out),
+        "sound": sound.sound_argv(TOOL, source, MEDIA, COPY, out),
+        "picture": picture.picture_argv(TOOL, source, MEDIA, HD, Rate(passing=0, crf=20), stats=Path("/s"), out=out),
         "remux": ffmpeg.remux_argv(TOOL, source, COPY, out, media=MEDIA, keep_location=False),
         "mux": ffmpeg.mux_argv(TOOL, source, source, out, media=MEDIA, keep_location=False),
     }

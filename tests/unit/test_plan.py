@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nemod.config.model import Preset
-from nemod.engines.local import plan
-from nemod.engines.local.ffmpeg import Picture
+from nemod.engines.local import fitting, plan, rungs, sound
 from nemod.media.info import AudioStream, MediaInfo, VideoStream
+from nemod.media.look import Picture
 from tests.ledger.values import AUDIO, MEDIA, VIDEO
 
 FREE = Preset(name="free")
@@ -79,7 +79,7 @@ def test_the_budget_and_what_is_fixed_never_exceed_the_limit(media: MediaInfo, l
 def test_pictures_are_even_and_never_larger_than_source_or_bound(video: VideoStream, preset: Preset) -> None:
     """Largest first, each smaller than the one before."""
     assume(min(video.display_size) >= 16)
-    made = plan.pictures(video, preset, fps=None)
+    made = rungs.pictures(video, preset, fps=None)
     wide, high = video.display_size
     assert made
     for picture in made:
@@ -98,14 +98,14 @@ def test_pictures_are_even_and_never_larger_than_source_or_bound(video: VideoStr
 
 def test_the_first_picture_is_the_largest_that_is_allowed() -> None:
     """The source's own size, or the preset's bound; turned ones are turned."""
-    assert plan.pictures(VIDEO, FREE, fps=None)[0] == Picture(width=1920, height=1080)
-    assert plan.pictures(VIDEO, Preset(name="p", max_height=720), fps=15.0)[0] == Picture(width=1280, height=720, fps=15.0)
+    assert rungs.pictures(VIDEO, FREE, fps=None)[0] == Picture(width=1920, height=1080)
+    assert rungs.pictures(VIDEO, Preset(name="p", max_height=720), fps=15.0)[0] == Picture(width=1280, height=720, fps=15.0)
     upright = replace(VIDEO, rotation_deg=90)
-    assert plan.pictures(upright, Preset(name="p", max_height=720), fps=None)[0] == Picture(width=720, height=1280)
+    assert rungs.pictures(upright, Preset(name="p", max_height=720), fps=None)[0] == Picture(width=720, height=1280)
     odd = Preset(name="p", max_height=721)
-    assert plan.pictures(VIDEO, odd, fps=None)[0] == Picture(width=1280, height=720)
+    assert rungs.pictures(VIDEO, odd, fps=None)[0] == Picture(width=1280, height=720)
     dvd = replace(VIDEO, width=720, height=576, pixel_aspect=16 / 15)
-    assert plan.pictures(dvd, FREE, fps=None)[0] == Picture(width=768, height=576)
+    assert rungs.pictures(dvd, FREE, fps=None)[0] == Picture(width=768, height=576)
 
 
 def test_a_rate_that_is_hardly_answered_is_changed_more() -> None:
@@ -140,29 +140,29 @@ def test_a_corrected_rate_goes_where_the_size_has_to_go(rate: int, fixed: int, p
 @given(media=clips(), limit=LIMITS)
 def test_sound_takes_no_more_than_its_share(media: MediaInfo, limit: int) -> None:
     """Never over the source's own rate nor a quarter of the whole, where that is more than the least worth hearing."""
-    sound = plan.choose_sound(media, FREE, limit)
+    chosen = sound.choose_sound(media, FREE, limit)
     audio = media.main_audio
-    assert (sound is None) is (audio is None)
-    if sound is None or audio is None:
+    assert (chosen is None) is (audio is None)
+    if chosen is None or audio is None:
         return
-    quarter = limit * 8 / plan.length_s(media) / 4
-    assert 24_000 <= sound.bitrate_bps <= max(24_000, quarter)
-    assert 1 <= sound.channels <= min(2, audio.channels)
-    if sound.copy:
-        assert plan.playable(audio)
-        assert audio.bitrate_bps <= sound.bitrate_bps * 1.1
+    quarter = limit * 8 / media.length_s / 4
+    assert 24_000 <= chosen.bitrate_bps <= max(24_000, quarter)
+    assert 1 <= chosen.channels <= min(2, audio.channels)
+    if chosen.copy:
+        assert sound.playable(audio)
+        assert audio.bitrate_bps <= chosen.bitrate_bps * 1.1
         assert not media.damaged
     elif audio.bitrate_bps:
-        assert sound.bitrate_bps <= max(24_000, audio.bitrate_bps + 1000)
+        assert chosen.bitrate_bps <= max(24_000, audio.bitrate_bps + 1000)
 
 
 def test_a_preset_may_say_what_the_sound_gets() -> None:
     """Its word counts more than the share, and less than the source's own rate."""
     loud = Preset(name="p", audio_bitrate_bps=192_000)
     rich = replace(MEDIA, audio=(replace(AUDIO, codec="pcm_s16le", bitrate_bps=1_536_000),))
-    assert [s.bitrate_bps for s in [plan.choose_sound(rich, loud, 1_000_000)] if s] == [192_000]
+    assert [s.bitrate_bps for s in [sound.choose_sound(rich, loud, 1_000_000)] if s] == [192_000]
     poor = replace(MEDIA, audio=(replace(AUDIO, codec="opus", bitrate_bps=63_500),))
-    assert [s.bitrate_bps for s in [plan.choose_sound(poor, loud, 1_000_000)] if s] == [64_000]
+    assert [s.bitrate_bps for s in [sound.choose_sound(poor, loud, 1_000_000)] if s] == [64_000]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_preset_may_say_what_the_sound_gets() -> None:
 def test_only_sound_that_plays_everywhere_is_copied(change: dict[str, object], plays: bool) -> None:  # noqa: FBT001
     """In an encode and in a remux alike."""
     media = replace(MEDIA, audio=(replace(AUDIO, **change),))  # type: ignore[arg-type]
-    encoded, wrapped = plan.choose_sound(media, FREE, 100_000_000), plan.remux_sound(media)
+    encoded, wrapped = sound.choose_sound(media, FREE, 100_000_000), sound.remux_sound(media)
     assert encoded is not None
     assert wrapped is not None
     assert encoded.copy is wrapped.copy is plays
@@ -182,7 +182,7 @@ def test_only_sound_that_plays_everywhere_is_copied(change: dict[str, object], p
 def test_a_lower_frame_rate_is_a_whole_fraction(video: VideoStream, preset: Preset) -> None:
     """So that each frame stays for the same time; and it keeps the bound."""
     most = min(60.0, preset.max_fps or 60.0)
-    chosen = plan.choose_fps(video, preset)
+    chosen = rungs.choose_fps(video, preset)
     if chosen is None:
         assert video.fps <= most * 1.01
         return
@@ -204,28 +204,28 @@ def test_a_lower_frame_rate_is_a_whole_fraction(video: VideoStream, preset: Pres
 )
 def test_frame_rates_as_cameras_have_them(fps: float, nominal: float, most: float | None, chosen: float | None) -> None:
     """The header's exact figure is taken where the measured one agrees."""
-    found = plan.choose_fps(replace(VIDEO, fps=fps, nominal_fps=nominal), Preset(name="p", max_fps=most))
+    found = rungs.choose_fps(replace(VIDEO, fps=fps, nominal_fps=nominal), Preset(name="p", max_fps=most))
     assert found == (None if chosen is None else pytest.approx(chosen))
 
 
 @given(media=clips(), limit=st.integers(10_000, 50_000_000))
 def test_what_is_called_impossible_comes_with_a_limit_that_is_not(media: MediaInfo, limit: int) -> None:
     """Whoever does as the hint says gets a file: with the limit, or with the length."""
-    failure = plan.possible(media, limit)
+    failure = fitting.possible(media, limit)
     if failure is None:
         return
     figures = [int(f.replace(",", "")) for f in re.findall(r"about ([\d,]+) ", failure.hint)]
     least, longest_s = (*figures, 0)[:2]  # no length is told where none is worth it
     assert least > limit
-    assert plan.possible(media, least) is None
+    assert fitting.possible(media, least) is None
     shorter = replace(media, duration_s=max(0.0, longest_s - 0.5))  # it is told in whole seconds
-    assert plan.possible(shorter, limit) is None
+    assert fitting.possible(shorter, limit) is None
 
 
 def test_a_blink_is_always_tried() -> None:
     """Under a second no rate means anything."""
-    assert plan.possible(replace(MEDIA, duration_s=0.9), 10_000) is None
-    assert plan.possible(replace(MEDIA, duration_s=90.0), 10_000) is not None
+    assert fitting.possible(replace(MEDIA, duration_s=0.9), 10_000) is None
+    assert fitting.possible(replace(MEDIA, duration_s=90.0), 10_000) is not None
 
 
 UNBOUNDED = 10**12
@@ -251,7 +251,7 @@ def test_a_picture_is_made_smaller_where_measurements_say_so(
 ) -> None:
     """Real clips: what pass 1 made at its quality, what there was room for, and what looked best."""
     video = replace(VIDEO, width=size[0], height=size[1])
-    here, *below = plan.pictures(video, FREE, fps=None)
+    here, *below = rungs.pictures(video, FREE, fps=None)
     spend = plan.spend(predicted, budget, UNBOUNDED, here=here, below=tuple(below), frames=frames, length_s=length_s)
     smaller = None if spend.smaller is None else (spend.smaller.width, spend.smaller.height)
     assert smaller == then, clip
@@ -267,7 +267,7 @@ def test_a_picture_is_made_smaller_where_measurements_say_so(
 )
 def test_what_is_spent_is_there(predicted: int, budget: int, useful: int, frames: int, length_s: float) -> None:
     """A constant quality only where its predicted size fits with a margin; a smaller picture only from those below."""
-    here, *below = plan.pictures(VIDEO, FREE, fps=None)
+    here, *below = rungs.pictures(VIDEO, FREE, fps=None)
     spend = plan.spend(predicted, budget, useful, here=here, below=tuple(below), frames=frames, length_s=length_s)
     assert spend.bitrate_bps == 1000 or spend.bitrate_bps * length_s / 8 <= min(budget, useful) * 1.000001
     if spend.crf is not None:
@@ -281,7 +281,7 @@ def test_what_is_spent_is_there(predicted: int, budget: int, useful: int, frames
 
 def test_more_room_never_asks_for_a_smaller_picture() -> None:
     """From nothing to plenty: the picture only grows, then comes the good quality, then the fine one."""
-    here, *below = plan.pictures(VIDEO, FREE, fps=None)
+    here, *below = rungs.pictures(VIDEO, FREE, fps=None)
     made = [
         plan.spend(20_000_000, budget, UNBOUNDED, here=here, below=tuple(below), frames=900, length_s=30.0)
         for budget in range(100_000, 40_000_000, 100_000)
@@ -322,8 +322,8 @@ def test_bytes_beyond_use_are_not_spent() -> None:
 def test_no_picture_is_too_large_for_players(size: tuple[int, int], fps: float) -> None:
     """Level 5.2 of H.264 (ITU-T H.264, table A-1): macroblocks in a frame, in a second, and along a side."""
     video = replace(VIDEO, width=size[0], height=size[1], pixel_aspect=1.0, rotation_deg=0, fps=fps, nominal_fps=fps)
-    chosen = plan.choose_fps(video, FREE)
-    for picture in plan.pictures(video, FREE, fps=chosen):
+    chosen = rungs.choose_fps(video, FREE)
+    for picture in rungs.pictures(video, FREE, fps=chosen):
         wide, high = math.ceil(picture.width / 16), math.ceil(picture.height / 16)
         assert wide * high <= 36_864
         assert wide * high * (chosen or fps) <= 2_073_600
@@ -333,4 +333,4 @@ def test_no_picture_is_too_large_for_players(size: tuple[int, int], fps: float) 
 def test_a_picture_that_players_take_keeps_its_size() -> None:
     """4K at 60 frames a second is the largest that people have, and needs no shrinking."""
     video = replace(VIDEO, width=3840, height=2160, pixel_aspect=1.0, rotation_deg=0, fps=60.0, nominal_fps=60.0)
-    assert plan.pictures(video, FREE, fps=None)[0] == Picture(width=3840, height=2160)
+    assert rungs.pictures(video, FREE, fps=None)[0] == Picture(width=3840, height=2160)

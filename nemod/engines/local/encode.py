@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nemod.engines.base import EngineError, Output, Progress, Task
-from nemod.engines.local import plan
+from nemod.engines.local import fitting, plan, rungs
 from nemod.engines.local.faults import no_tone_map, of_child
-from nemod.engines.local.ffmpeg import Picture, Rate, Tick, copy_argv, mux_argv, picture_argv, read_tick, remux_argv, sound_argv
+from nemod.engines.local.ffmpeg import Tick, copy_argv, mux_argv, read_tick, remux_argv
+from nemod.engines.local.picture import Rate, picture_argv
+from nemod.engines.local.sound import choose_sound, remux_sound, sound_argv
 from nemod.engines.local.tools import Tools
 from nemod.media.boxes import payload_bytes
 from nemod.media.child import run
+from nemod.media.look import Picture
 from nemod.media.verdict import How
 
 #: Pass 2 is run again this often at one picture size, and so many sizes are tried.
@@ -86,7 +89,7 @@ class Work:
 
     async def _remux(self) -> Output:
         media = self.task.media
-        sound = plan.remux_sound(media)
+        sound = remux_sound(media)
         location = self.task.preset.keep_location
         argv = remux_argv(self.tools.ffmpeg, self.task.source, sound, self._out, media=media, keep_location=location)
         await self._run(argv, Span(stage="wrapping", start=0.0, end=1.0))
@@ -98,10 +101,10 @@ class Work:
         assert video is not None  # noqa: S101 - Examine lets nothing without a picture through
         if video.hdr and not self.tools.tone_maps:
             raise EngineError(no_tone_map(self.tools.ffmpeg))
-        if failure := plan.possible(media, limit):
-            raise EngineError(failure if preset.limit_bytes is not None else plan.small_already())
+        if failure := fitting.possible(media, limit):
+            raise EngineError(failure if preset.limit_bytes is not None else fitting.small_already())
         sounds = await self._sound()
-        pictures = plan.pictures(video, preset, fps=plan.choose_fps(video, preset))
+        pictures = rungs.pictures(video, preset, fps=rungs.choose_fps(video, preset))
         smallest: int | None = None
         for number in range(SIZES):
             result = await self._at_size(pictures[0], pictures[1:], sounds, begin=0.03 + 0.1 * number)
@@ -111,11 +114,11 @@ class Work:
             pictures = tuple(p for p in pictures if result.smaller is not None and p.width <= result.smaller.width)
             if not pictures:
                 break
-        need = max(smallest or plan.least_bytes(media, sounds.size_bytes), limit + 1)
-        raise EngineError(plan.impossible(limit, need, media.duration_s))
+        need = max(smallest or fitting.least_bytes(media, sounds.size_bytes), limit + 1)
+        raise EngineError(fitting.impossible(limit, need, media.duration_s))
 
     async def _sound(self) -> Sounds:
-        sound = plan.choose_sound(self.task.media, self.task.preset, self.task.limit_bytes)
+        sound = choose_sound(self.task.media, self.task.preset, self.task.limit_bytes)
         if sound is None:
             return Sounds(file=None, size_bytes=0)
         file = self.folder / "sound.mp4"
@@ -137,7 +140,7 @@ class Work:
         if self.task.preset.limit_bytes is None:
             return await self._faithful(picture, predicted, sounds, start=middle)
         useful = plan.useful_bytes(media, picture)
-        length, frames = plan.length_s(media), plan.frame_count(media, picture)
+        length, frames = media.length_s, plan.frame_count(media, picture)
         spend = plan.spend(predicted, budget, useful, here=picture, below=below, frames=frames, length_s=length)
         if spend.smaller is not None:
             return Missed(smaller=spend.smaller)
@@ -161,7 +164,7 @@ class Work:
             if landed.size_bytes <= self.task.limit_bytes:
                 return Output(path=self._out, note=f"{picture.width}x{picture.height}, constant quality {crf:g}")
             crf = plan.FAIR_CRF if crf < plan.FAIR_CRF else None
-        raise EngineError(plan.small_already())
+        raise EngineError(fitting.small_already())
 
     async def _two_pass(
         self, picture: Picture, rate: int, sounds: Sounds, *, start: float, stop_early: bool, below: Picture | None
@@ -213,7 +216,7 @@ class Work:
 
     async def _run(self, argv: Sequence[str], span: Span) -> int:
         """Run a child, report how far it is, raise what it failed of; returns how many bytes it says it has written."""
-        length, share = plan.length_s(self.task.media), span.end - span.start
+        length, share = self.task.media.length_s, span.end - span.start
         fields: dict[str, str] = {}
         written = 0
 

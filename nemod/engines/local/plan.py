@@ -7,18 +7,12 @@ presets medium and slow); where one is a judgement it says so.
 import math
 from dataclasses import dataclass
 
-from nemod.config.model import Preset
-from nemod.engines.local.ffmpeg import Picture, Sound
-from nemod.failure import Failure, Kind
-from nemod.media.info import AudioStream, MediaInfo, VideoStream
+from nemod.media.info import MediaInfo
+from nemod.media.look import Picture
 
-#: The shorter side of the pictures that are tried, after the source's own.
-RUNGS = (1440, 1080, 900, 720, 540, 432, 360, 288, 240, 180, 144)
 #: What an MP4 costs beside its payload, measured: per video frame, per sound frame, and once.
 PER_VIDEO_FRAME, PER_AUDIO_FRAME, ONCE = 13, 16, 1500
 AAC_FRAME_SAMPLES = 1024
-#: Below these nothing is worth looking at or listening to; a limit that asks for less is impossible.
-LEAST_VIDEO_BPS, LEAST_SOUND_BPS, LEAST_FILE = 30_000, 24_000, 4_000
 #: The constant qualities of x264 that are hard to tell from the source, and one that is told from it side by side only.
 FINE_CRF, GOOD_CRF, FAIR_CRF = 18.0, 20.0, 23.0
 #: Pass 1 predicts the size at its quality within some 11 %; this is asked as a margin.
@@ -49,121 +43,9 @@ def frame_count(media: MediaInfo, picture: Picture) -> int:
     return math.ceil(fps * media.duration_s) + 1
 
 
-def length_s(media: MediaInfo) -> float:
-    """The length for rates: a still of one frame has one too."""
-    return max(media.duration_s, 0.04)
-
-
 def patience_s(media: MediaInfo) -> float:
     """How long one pass may take before it counts as stuck: far longer than the slowest machine needs for a huge picture."""
-    return 900 + 600 * length_s(media)
-
-
-def choose_sound(media: MediaInfo, preset: Preset, limit_bytes: int) -> Sound | None:
-    """The sound's share: more where there is plenty, never above the source, never over a quarter unless the preset says so."""
-    audio = media.main_audio
-    if audio is None:
-        return None
-    total = limit_bytes * 8 / length_s(media)
-    tiers = ((2_500_000, 128_000), (900_000, 96_000), (300_000, 64_000), (160_000, 48_000), (0, 32_000))
-    rate = next(bps for least, bps in tiers if total >= least)
-    rate = preset.audio_bitrate_bps or min(rate, max(24_000, int(total / 4)))
-    channels = 1 if audio.channels == 1 or rate < 40_000 else 2
-    copy = playable(audio) and audio.bitrate_bps <= rate * 1.1 and not media.damaged
-    if not copy and audio.bitrate_bps:
-        rate = max(24_000, min(rate, _generous(audio)))
-    return Sound(stream=audio, copy=copy, bitrate_bps=rate, channels=channels)
-
-
-def remux_sound(media: MediaInfo) -> Sound | None:
-    """The sound for a picture that is only re-wrapped: copied where players take it, else AAC at a good rate."""
-    audio = media.main_audio
-    if audio is None:
-        return None
-    return Sound(stream=audio, copy=playable(audio), bitrate_bps=128_000, channels=min(2, audio.channels))
-
-
-def playable(audio: AudioStream) -> bool:
-    """Whether every player takes the track as it is: AAC-LC, mono or stereo, at most 48 kHz."""
-    return audio.codec == "aac" and audio.profile == "LC" and audio.channels <= 2 and audio.sample_rate_hz <= 48_000
-
-
-def _generous(audio: AudioStream) -> int:
-    """The source's rate rounded up to a thousand; more would be padding."""
-    return math.ceil(audio.bitrate_bps / 1000) * 1000
-
-
-def choose_fps(video: VideoStream, preset: Preset) -> float | None:
-    """The frame rate if it must come down: a whole fraction of the source's, so that motion stays even. None: leave it."""
-    most = min(60.0, preset.max_fps) if preset.max_fps is not None else 60.0
-    if video.fps <= most * 1.01:
-        return None
-    sane = video.nominal_fps is not None and abs(video.nominal_fps / video.fps - 1) < 0.2
-    base = video.nominal_fps if sane and video.nominal_fps is not None else video.fps
-    return base / math.ceil(base / most - 0.01)
-
-
-def pictures(video: VideoStream, preset: Preset, *, fps: float | None) -> tuple[Picture, ...]:
-    """The pictures that may be tried, largest first: the source's own size or the preset's bound, then the rungs below."""
-    width, height = video.display_size
-    short = min(width, height)
-    top = min(short, preset.max_height) if preset.max_height is not None else short
-    top = min(top, _tallest(width / short, height / short, fps or video.fps))
-    top -= top % 2  # rounded up, an odd bound would be broken by a pixel
-    sides = [top, *(rung for rung in RUNGS if rung < top * 0.95)]
-    return tuple(
-        Picture(width=_even(width * s / short, width), height=_even(height * s / short, height), fps=fps) for s in sides
-    )
-
-
-def _tallest(wide: float, high: float, fps: float) -> int:
-    """The longest shorter side that H.264 level 5.2 allows (ITU-T H.264, A.3.1: macroblocks, a second's, a side's)."""
-    blocks = min(36_864, 2_073_600 / max(1.0, min(fps, 60.0)))
-    along = math.isqrt(8 * 36_864)
-    return int(16 * min(math.sqrt(blocks / (wide * high)), along / max(wide, high)) * 0.99)
-
-
-def _even(pixels: float, most: int) -> int:
-    return max(2, min(round(pixels / 2), most // 2) * 2)
-
-
-def least_bytes(media: MediaInfo, sound_bytes: int) -> int:
-    """The smallest file that is worth making of a source, with a sound track of so many bytes."""
-    smallest = Picture(width=256, height=144)
-    picture = LEAST_VIDEO_BPS * length_s(media) / 8
-    return math.ceil((fixed_bytes(media, smallest, sound_bytes) + picture) / 0.97)
-
-
-def possible(media: MediaInfo, limit_bytes: int) -> Failure | None:
-    """Why a limit cannot be met with anything worth looking at, with the limit and the length that would do."""
-    sound = math.ceil(LEAST_SOUND_BPS * length_s(media) / 8) if media.main_audio is not None else 0
-    need = max(LEAST_FILE, least_bytes(media, sound))
-    if need <= limit_bytes or (media.duration_s < 1.0 and limit_bytes >= LEAST_FILE):  # of a blink only trying tells
-        return None
-    return impossible(limit_bytes, need, media.duration_s)
-
-
-def impossible(limit_bytes: int, need_bytes: int, duration_s: float) -> Failure:
-    """The failure that says which limit or which length would do; both with some room, so that they hold when tried."""
-    step = 1000 if need_bytes < 1_000_000 else 100_000
-    least = math.ceil(need_bytes * 1.02 / step) * step
-    longest = max(0.0, 0.9 * duration_s * (limit_bytes - LEAST_FILE) / need_bytes)
-    length = f"; at this limit about {longest:,.0f} s would fit" if longest >= 1 else ""
-    return Failure(
-        kind=Kind.IMPOSSIBLE,
-        detail=f"{duration_s:,.1f} s of video do not fit into {limit_bytes:,} bytes at a quality worth looking at.",
-        hint=f"The smallest limit that would do is about {least:,} bytes{length}."
-        " Choose a preset with a higher limit, or cut the clip.",
-    )
-
-
-def small_already() -> Failure:
-    """The failure of a preset whose only limit is that nothing is seen to be lost."""
-    return Failure(
-        kind=Kind.IMPOSSIBLE,
-        detail="It is already about as small as it can be without looking worse.",
-        hint="Keep it as it is, or choose a preset with a limit in bytes.",
-    )
+    return 900 + 600 * media.length_s
 
 
 def faithful_crf(predicted_bytes: int, limit_bytes: int) -> float | None:

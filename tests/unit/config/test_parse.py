@@ -184,7 +184,7 @@ after = "archiv"
 recursive = "yes"
 [presets.mine]
 limit = "0MB"
-codec = "av1"
+codec = "av2"
 """
     assert [(line, key) for line, key, _ in bad(written(text))] == [
         (2, "nemod.settle"),
