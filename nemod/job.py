@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NewType
 
 from nemod.config.model import Folder
-from nemod.engines.base import EngineName, Token
+from nemod.engines.base import EngineName, Part, Token
 from nemod.failure import Failure
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import Accept, How, Reason, Refuse, Verdict, how
@@ -111,7 +111,8 @@ class Route:
 class Attempt:
     """One engine's try; closed for good when refused or failed, never overwritten.
 
-    `material` is what it works on in place of the job's source; `spent` says that it has paid, or may have paid.
+    `material` is what it works on in place of the job's source; `spent` says that it has paid, or may have paid. Where the
+    whole did not fit, `parts` are its outputs, and `staged` the first of them.
     """
 
     id: AttemptId
@@ -122,15 +123,27 @@ class Attempt:
     token: Token | None = None
     spent: bool = False
     staged: Path | None = None
+    parts: tuple[Part, ...] = ()
     note: str = ""
     verdict: Verdict | None = None
     failure: Failure | None = None
     closed: bool = False
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it has staged: one file, or the parts in their order."""
+        if self.parts:
+            return tuple(part.path for part in self.parts)
+        return () if self.staged is None else (self.staged,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One file's journey. Times are epoch seconds, sizes bytes."""
+    """One file's journey. Times are epoch seconds, sizes bytes.
+
+    Where its output comes in several parts, `targets` are the names of all, `target` the first one, and `delivered_bytes` the
+    sum.
+    """
 
     id: JobId
     folder: Folder  # a snapshot: editing the config never changes a job in flight
@@ -154,6 +167,7 @@ class Job:
     route: Route | None = None
     attempts: tuple[Attempt, ...] = ()  # of this round; the last one may be open
     target: Path | None = None  # intent
+    targets: tuple[Path, ...] = ()  # the same, where there are several
     delivered_bytes: int | None = None
     disposed: str | None = None  # archived | kept | trashed | deleted | gone | changed
     # the way of a failure
@@ -166,6 +180,11 @@ class Job:
     def attempt(self) -> Attempt | None:
         """The open attempt."""
         return self.attempts[-1] if self.attempts and not self.attempts[-1].closed else None
+
+    @property
+    def made(self) -> Attempt | None:
+        """The attempt whose output was accepted."""
+        return next((a for a in reversed(self.attempts) if isinstance(a.verdict, Accept)), None)
 
     @property
     def refusals(self) -> tuple[Refuse, ...]:

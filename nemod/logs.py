@@ -22,9 +22,11 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `job.added`          | a file came to rest in an inbox                                      |
 | `job.examined`       | what it needs: to be passed, re-wrapped or encoded                   |
 | `job.instruction_ignored` | what a person wrote beside a file cannot be followed, and why        |
+| `job.stays_here`     | the cloud cannot make it, so it is not asked, and why                |
 | `job.waiting`        | a job goes on at `until`                                             |
 | `job.replanned`      | its folder's policy or the account has changed, so others make it now |
 | `job.refused`        | the judge refused an output; the next try follows                    |
+| `job.unmeasured`     | an output is good, and how good could not be measured                |
 | `job.attempt_failed` | an engine could not make an output; the next one tries               |
 | `job.parked`         | a job rests until a person acts                                      |
 | `job.paying`         | what the next message may cost, and what is left; nothing is paid yet |

@@ -15,10 +15,12 @@ from typing import Any, assert_never
 from nemod.config.model import Folder
 from nemod.config.units import format_duration, format_size
 from nemod.daemon.board import Running
+from nemod.daemon.outputs import OutputView, output_views, quality_of
 from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind
 from nemod.job import TRANSITIONS, Job, JobId, JobState
 from nemod.ledger.ledger import HoldRow, Spending, engine_scope, folder_scope
+from nemod.media.quality import Quality
 from nemod.media.verdict import Refuse
 from nemod.text import safe
 
@@ -40,7 +42,11 @@ class FailureView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job. `attempts` counts this round's; `output` is set once delivered, `due` while queued, progress while running."""
+    """A job. `attempts` counts this round's; `output` is set once delivered, `due` while queued, progress while running.
+
+    `outputs` are the delivered files in their order, mostly one; `output` is the first, `output_bytes` their sum. `quality` is
+    what was measured, if it was asked for.
+    """
 
     id: int
     folder: str
@@ -53,6 +59,8 @@ class JobView:
     input_bytes: int
     output_bytes: int | None
     output: str | None
+    outputs: tuple[OutputView, ...]
+    quality: Quality | None
     attempts: int
     due: float | None
     failure: FailureView | None
@@ -142,6 +150,8 @@ def job_view(job: Job, scene: Scene) -> JobView:
         input_bytes=job.fingerprint.size_bytes,
         output_bytes=job.delivered_bytes,
         output=str(job.target) if delivered else None,
+        outputs=output_views(job),
+        quality=quality_of(job) if delivered else None,
         attempts=len(job.attempts),
         due=job.due if job.state is JobState.QUEUED else None,
         failure=failure_view(job.failure) if job.failure is not None else None,
@@ -151,6 +161,18 @@ def job_view(job: Job, scene: Scene) -> JobView:
         speed=running.speed if running is not None else None,
         left_s=running.left_s if running is not None else None,
     )
+
+
+def quality_text(quality: Quality) -> str:
+    """What was measured, for reading: "VMAF 93.1, 5th percentile 88.0, SSIM 0.98"."""
+    return f"VMAF {quality.vmaf_mean:.1f}, 5th percentile {quality.vmaf_p5:.1f}, SSIM {quality.ssim:.2f}"
+
+
+def part_text(output: OutputView) -> str:
+    """Which part of its source a file shows, and its size: "0:00 to 1:05, 9.9 MB"."""
+    if output.start_s is None or output.end_s is None:
+        return format_size(output.bytes)
+    return f"{format_duration(output.start_s)} to {format_duration(output.end_s)}, {format_size(output.bytes)}"
 
 
 def stage(job: Job, scene: Scene) -> str:

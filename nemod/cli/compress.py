@@ -11,7 +11,7 @@ import signal
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +34,8 @@ from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.progress import Lines
 from nemod.config.builtin import adhoc_preset, parse_limit
 from nemod.config.model import Preset
-from nemod.config.units import UnitError, format_duration, format_size
+from nemod.config.units import UnitError, format_duration, format_size, parse_time
+from nemod.daemon.outputs import output_views, quality_of
 from nemod.daemon.single import compress_file
 from nemod.delivery.names import output_stem
 from nemod.engines.base import Engine
@@ -44,7 +45,7 @@ from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Job, JobState
 from nemod.media.verdict import How
 from nemod.text import safe
-from nemod.views import failure_view
+from nemod.views import failure_view, part_text, quality_text
 
 #: What to suggest to somebody who names no preset.
 USEFUL = ("discord", "discord-10mb", "gmail", "whatsapp", "jpeng-video")
@@ -81,6 +82,7 @@ def register(app: typer.Typer) -> None:
         "  nemod compress clip.mov -p discord-10mb         10 MB, for old clients, bots and webhooks\n"
         "  nemod compress *.mov --limit 8MB                each to at most 8,000,000 bytes\n"
         "  nemod compress clip.mkv -p gmail -o mail.mp4    under a name of your choice\n"
+        "  nemod compress clip.mp4 -p discord --start 0:10 --end 0:40\n"
         "  nemod compress -p github --json -- -clip.mp4    a name that starts with a dash"
     )(compress)
 
@@ -97,6 +99,12 @@ def compress(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The output's name; for one file only.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help='Leave out what comes before: "0:10", "10s", "1:02:03.5".')
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="TIME", help="Leave out what comes after, counted from the beginning, too.")
+    ] = None,
     as_json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
     config: ConfigOption = None,
@@ -107,7 +115,7 @@ def compress(
     """
     where = places(config)
     found = where.load_if_any()
-    goal = _goal(preset, limit, presets_of(found))
+    goal = _cut(_goal(preset, limit, presets_of(found)), start, end)
     wanted = _wanted(files, goal, output)
     ffmpeg = find_ffmpeg(found.settings.ffmpeg if found is not None else None)
     lines = Lines()
@@ -132,6 +140,28 @@ def _goal(preset: str | None, limit: str | None, presets: Mapping[str, Preset]) 
                 raise Stop(ExitCode.USAGE, f"--limit: {error.what}.", hint=error.hint) from error
         case _:
             raise Stop(ExitCode.USAGE, "Give either --preset or --limit, not both.")
+
+
+def _cut(preset: Preset, start: str | None, end: str | None) -> Preset:
+    """The preset with the times that were given; what was not given is as the preset has it."""
+    preset = replace(
+        preset,
+        start_s=preset.start_s if start is None else _time("--start", start),
+        end_s=preset.end_s if end is None else _time("--end", end),
+    )
+    if preset.end_s is not None and preset.end_s <= (preset.start_s or 0):
+        what = f"The end at {format_duration(preset.end_s)} does not come after the start"
+        what += f" at {format_duration(preset.start_s)}." if preset.start_s else "."
+        hint = 'Both are counted from the beginning of the video, as in "--start 0:10 --end 0:40".'
+        raise Stop(ExitCode.USAGE, what, hint=hint)
+    return preset
+
+
+def _time(option: str, text: str) -> float:
+    try:
+        return parse_time(text)
+    except UnitError as error:
+        raise Stop(ExitCode.USAGE, f"{option}: {error.what}.", hint=error.hint) from error
 
 
 def _wanted(files: Sequence[Path], preset: Preset, output: Path | None) -> tuple[Wanted, ...]:
@@ -211,11 +241,23 @@ def _report(done: Done, *, as_json: bool) -> None:
     elif done.failure is None and job is not None and job.target is not None:
         output = safe(str(done.wanted.outbox / job.target.name))
         sizes = f"{format_size(job.fingerprint.size_bytes)} -> {format_size(job.delivered_bytes or 0)}"
-        say(f"{safe(name)} -> {output}  ({sizes}, {VERDICTS[job.attempts[-1].how]}, {format_duration(done.seconds)})")
+        parts, quality = output_views(job), quality_of(job)
+        several = f", in {len(parts)} parts" if len(parts) > 1 else ""
+        say(f"{safe(name)} -> {output}  ({sizes}, {VERDICTS[job.attempts[-1].how]}{several}, {format_duration(done.seconds)})")
+        if len(parts) > 1 or _is_a_part(job):
+            for part in parts:
+                say(f"  {safe(str(done.wanted.outbox / Path(part.path).name))}  ({part_text(part)})")
+        if quality is not None:
+            say(f"  {quality_text(quality)}")
     if done.failure is not None:
         tell(f"{name}: {done.failure.detail}")
         if hint := _hint(done.failure):
             complain(hint)
+
+
+def _is_a_part(job: Job) -> bool:
+    """Whether something of the source was left out."""
+    return (job.media is not None and job.media.window is not None) or (job.made is not None and bool(job.made.parts))
 
 
 def _hint(failure: Failure) -> str:
@@ -241,6 +283,8 @@ def result(done: Done) -> dict[str, Any]:
         "output": str(job.target) if job is not None and delivered else None,
         "input_bytes": None if job is None else job.fingerprint.size_bytes,
         "output_bytes": job.delivered_bytes if job is not None and delivered else None,
+        "outputs": [asdict(output) for output in output_views(job)] if job is not None and delivered else [],
+        "quality": asdict(quality) if job is not None and delivered and (quality := quality_of(job)) is not None else None,
         "limit_bytes": limit,
         "engine": job.attempts[-1].engine.value if job is not None and job.attempts else None,
         "verdict": VERDICTS[job.attempts[-1].how] if job is not None and delivered else "failed",

@@ -31,10 +31,12 @@ from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config, Folder
 from nemod.config.units import format_exact
 from nemod.daemon.mailbox import Verb, apply
+from nemod.daemon.outputs import OutputView
 from nemod.job import ENDED, JobId, JobState
 from nemod.ledger.ledger import Ledger
+from nemod.media.quality import Quality
 from nemod.text import safe
-from nemod.views import OPEN, JobView, fields, job_detail, job_view, jobs_sheet
+from nemod.views import OPEN, JobView, fields, job_detail, job_view, jobs_sheet, part_text, quality_text
 
 #: How many jobs that are over a plain list shows.
 RECENT = 20
@@ -126,6 +128,11 @@ def _print_detail(detail: Mapping[str, Any]) -> None:
                     say(f"{'':>12}  {safe(hint)}")
             case "media", dict():
                 say(f"{key:>12}  {_media_text(value)}")
+            case "outputs", list() | tuple():
+                for number, output in enumerate(value if len(value) > 1 else (), 1):
+                    say(f"{f'part {number}':>12}  {safe(output['path'])}  ({part_text(OutputView(**output))})")
+            case "quality", dict():
+                say(f"{key:>12}  {quality_text(Quality(**value))}")
             case "tries", list():
                 for number, attempt in enumerate(value, 1):
                     say(f"{f'try {number}':>12}  {_try_text(attempt)}")

@@ -1,22 +1,19 @@
-"""Commands that only look: status, presets, limits, check and doctor."""
+"""Commands that only look: status, presets, limits and doctor; `check` has a file of its own."""
 
 import asyncio
-import os
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
 
 import typer
 
+from nemod.cli.check import check
 from nemod.cli.common import (
     ConfigOption,
     JsonOption,
     Places,
-    complete_preset,
     existing_ledger,
-    find_preset,
     places,
     presets_of,
     print_json,
@@ -24,17 +21,13 @@ from nemod.cli.common import (
     say,
     scene,
 )
-from nemod.cli.exits import ExitCode, Stop
+from nemod.cli.exits import ExitCode
 from nemod.config.builtin import platforms
 from nemod.config.model import Config, Preset
-from nemod.config.units import format_exact, format_size
+from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
 from nemod.host import doctor as host
 from nemod.job import JobState
-from nemod.media.info import MediaInfo
-from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
-from nemod.media.verdict import check as faults_of
-from nemod.media.verdict import inline_faults
 from nemod.text import safe
 from nemod.views import (
     OPEN,
@@ -58,7 +51,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="\b\nExamples:\n"
         "  nemod check clip.mp4 --for discord          20 MB, Discord's free limit since August 2026\n"
-        "  nemod check clip.mp4 --for discord-10mb && echo fits everywhere on Discord"
+        "  nemod check clip.mp4 --for discord-10mb && echo fits everywhere on Discord\n"
+        "  nemod check small.mp4 --quality clip.mov    how good its picture is beside the original"
     )(check)
     app.command(epilog="\b\nExamples:\n  nemod presets\n  nemod presets --json | jq '.[].name'")(presets)
     app.command(epilog="\b\nExamples:\n  nemod limits\n  nemod limits --json")(limits)
@@ -121,62 +115,6 @@ def _status(where: Places) -> StatusView:
             folders=known.folders,
             problems=known.problems,
         )
-
-
-def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The video.", show_default=False)],
-    preset: Annotated[str, typer.Option("--for", metavar="PRESET", autocompletion=complete_preset, help="See: nemod presets")],
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Tell whether a file fits and plays inline as it is.
-
-    If not, it says why. Exit code 0: yes, 1: no.
-    """
-    goal = find_preset(preset, presets_of(places(config).load_if_any()))
-    try:
-        size_bytes = file.stat().st_size
-    except OSError as error:
-        raise Stop(ExitCode.USAGE, f"{file}: {error.strerror}.") from error
-    try:
-        media = asyncio.run(probe(Path(os.path.realpath(file)), timeout_s=PROBE_TIMEOUT_S))
-    except ProbeError as error:
-        answer = _answer(file, goal, size_bytes, None, (error.failure.detail,))
-    else:
-        # A preset without a figure promises less than the source has; of a file alone only the rest can be asked.
-        limit = media.size_bytes if goal.limit_bytes is None else goal.limit_bytes
-        answer = _answer(file, goal, media.size_bytes, media, faults_of(media, goal, limit))
-    if as_json:
-        print_json(answer)
-    else:
-        _print_answer(answer)
-    if not answer["ok"]:
-        raise typer.Exit(ExitCode.FAILED)
-
-
-def _answer(file: Path, goal: Preset, size_bytes: int, media: MediaInfo | None, reasons: tuple[str, ...]) -> dict[str, Any]:
-    """What `--json` prints: sizes in bytes, `fits` by size alone, `ok` when there is no reason against the file."""
-    return {
-        "file": str(file.absolute()),
-        "preset": goal.name,
-        "ok": not reasons,
-        "fits": goal.limit_bytes is None or size_bytes <= goal.limit_bytes,
-        "plays_inline": media is not None and not inline_faults(media),
-        "reasons": reasons,
-        "size_bytes": size_bytes,
-        "limit_bytes": goal.limit_bytes,
-        "media": None if media is None else asdict(media),
-    }
-
-
-def _print_answer(answer: dict[str, Any]) -> None:
-    name, preset, limit = safe(Path(answer["file"]).name), answer["preset"], answer["limit_bytes"]
-    size = format_exact(answer["size_bytes"]) + ("" if limit is None else f" of {format_exact(limit)}")
-    say(f"{name}: {'yes' if answer['ok'] else 'no'}, for {preset} ({size})")
-    for reason in answer["reasons"]:
-        say(f"  {safe(reason)}")
-    if not answer["ok"]:
-        say(f"Make one that does with: nemod compress FILE --preset {preset}")
 
 
 def presets(as_json: JsonOption = False, config: ConfigOption = None) -> None:

@@ -5,11 +5,12 @@ its instruction has until then.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nemod import logs
 from nemod.config.model import EnginePolicy, Folder, Nemo, Preset
+from nemod.config.units import format_duration
 from nemod.daemon.route import route
 from nemod.daemon.source import verify
 from nemod.engines.base import EngineName
@@ -20,17 +21,26 @@ from nemod.job import Job, Route
 from nemod.media.decode import decode_errors
 from nemod.media.info import MediaInfo
 from nemod.media.likeness import unlikeness
+from nemod.media.moments import standing
 from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
-from nemod.media.verdict import How, Reason, Refuse, Verdict, judge
+from nemod.media.quality import Quality, Shown, compare
+from nemod.media.verdict import Accept, How, Reason, Refuse, Verdict, judge
 
 log = logs.get(__name__)
 
 #: Decoding goes many times faster than real time; a check that needs longer than this per second of video is stuck.
 DECODE_PER_S, DECODE_LEAST_S = 20.0, 120.0
+#: The same of a measurement, which decodes two videos and scores some of their frames.
+QUALITY_PER_S, QUALITY_LEAST_S = 60.0, 300.0
+NICENESS = 5
 
 
 class NotYet(NemodError):  # noqa: N818 - a state, not an error
     """The source is not whole, or not whole yet."""
+
+
+class Outside(NemodError):  # noqa: N818 - a state, not an error
+    """The part that is wanted of a source lies outside of it."""
 
 
 class Unread(NemodError):  # noqa: N818 - a state, not an error
@@ -81,13 +91,36 @@ class Examiner:
                     hint="Copy it again. If this is all there is, `nemod compress` takes it as it is.",
                 )
             )
+        media = await self._window(job, media)
         # What was read must be what was accepted: a file may have changed while the probe read it.
         await asyncio.to_thread(verify, job)
         instruction = job.instruction
         if not job.asked:
-            instruction = await asyncio.to_thread(instruction_of, job, engines) if self.patient else None
+            instruction = await asyncio.to_thread(instruction_of, job, media, engines) if self.patient else None
+        if media.window is not None and job.folder.engine is not EnginePolicy.LOCAL and EngineName.NEMO in engines:
+            why = "Only a part of the video is wanted, and the cloud does not cut; so this machine makes it."
+            log.info("job.stays_here", job=job.id, folder=job.folder.name, file=job.relpath, why=why)
         way = route(job.folder, media, engines=engines, nemo=nemo, instruction=instruction, asked=job.asked)
         return Examined(media=media, route=way, instruction=instruction)
+
+    async def _window(self, job: Job, media: MediaInfo) -> MediaInfo:
+        """The part of a source that its preset wants; all of it where that leaves nothing out.
+
+        Raises:
+            Outside: there is nothing in the source that could be shown.
+        """
+        preset = job.folder.preset
+        start = preset.start_s or 0.0
+        end = media.duration_s if preset.end_s is None else min(preset.end_s, media.duration_s)
+        if start == 0 and end == media.duration_s:
+            return media
+        part = media.cut(start, end) if start < end else None
+        if part is None or part.video is None:
+            what = f"The part from {format_duration(start)} on" if part is None else "The part that is wanted"
+            length = f"the video is {media.duration_s:,.1f} s long"
+            detail = f"{what} holds no picture: {length}."
+            raise Outside(Failure(kind=Kind.UNSUPPORTED, detail=detail, hint="Choose an earlier start, or none."))
+        return await standing(self.ffmpeg, job.source, part)
 
     async def looks(self, source: Path) -> tuple[float, ...]:
         """How long to wait before each further look at a file that is not whole: long where nobody knows who writes."""
@@ -101,15 +134,16 @@ class Examiner:
         source: MediaInfo,
         output: Path,
         *,
+        source_file: Path,
         preset: Preset,
         limit_bytes: int,
         how: How,
         edited: bool = False,
-        foreign: Path | None = None,
+        foreign: bool = False,
     ) -> Verdict:
         """Probe and decode an output from end to end and hold it against its source, as far as it should be like it.
 
-        An output that others made of the file `foreign` is looked at, too: whether it shows and sounds like it.
+        An output that others made is looked at, too: whether it shows and sounds like its source.
         """
         size = (await asyncio.to_thread(output.stat)).st_size
         if size > limit_bytes:
@@ -122,9 +156,9 @@ class Examiner:
         patience = max(DECODE_LEAST_S, DECODE_PER_S * made.duration_s)
         broken = await decode_errors(self.ffmpeg, output, timeout_s=patience)
         unlike = None
-        if foreign is not None and not broken and await asyncio.to_thread(foreign.is_file):
-            unlike = await unlikeness(self.ffmpeg, (foreign, source), (output, made), edited=edited)
-        return judge(
+        if foreign and not broken and await asyncio.to_thread(source_file.is_file):
+            unlike = await unlikeness(self.ffmpeg, (source_file, source), (output, made), edited=edited)
+        verdict = judge(
             source,
             made,
             preset=preset,
@@ -133,11 +167,27 @@ class Examiner:
             how=how,
             edited=edited,
             unlike=unlike,
-            foreign=foreign is not None,
+            foreign=foreign,
         )
+        # A person's own words may change everything, and a copy is what it was.
+        if isinstance(verdict, Accept) and preset.measure and not edited and how is not How.PASS:
+            quality = await self._quality(Shown(path=source_file, parts=(source,)), Shown(path=output, parts=(made,)))
+            return replace(verdict, quality=quality)
+        return verdict
+
+    async def _quality(self, source: Shown, output: Shown) -> Quality | None:
+        """How good an output is; None when that cannot be told, which is no reason to keep it back."""
+        patience = max(QUALITY_LEAST_S, QUALITY_PER_S * output.parts[0].duration_s)
+        try:
+            return await compare(self.ffmpeg, source, output, niceness=NICENESS, timeout_s=patience)
+        except NemodError as error:
+            log.warning("job.unmeasured", file=str(source.path), why=str(error))
+        except OSError as error:
+            log.warning("job.unmeasured", file=str(source.path), why=error.strerror or str(error))
+        return None
 
 
-def instruction_of(job: Job, engines: frozenset[EngineName]) -> str | None:
+def instruction_of(job: Job, media: MediaInfo, engines: frozenset[EngineName]) -> str | None:
     """What a person wants of a file, if there is somebody who can do it.
 
     Raises:
@@ -150,18 +200,20 @@ def instruction_of(job: Job, engines: frozenset[EngineName]) -> str | None:
         raise Unread(Failure(kind=Kind.TRANSIENT, detail=detail, hint="Make it readable, or remove it.")) from error
     if found is None:
         return None
-    if why := _ignored(job.folder, engines):
+    if why := _ignored(job.folder, media, engines):
         _tell_ignored(job, found, why)
         return None
     return found.text
 
 
-def _ignored(folder: Folder, engines: frozenset[EngineName]) -> str:
+def _ignored(folder: Folder, media: MediaInfo, engines: frozenset[EngineName]) -> str:
     match folder.engine:
         case EnginePolicy.LOCAL:
             return "This folder is worked on by this machine alone, which follows its preset and understands no words."
         case EnginePolicy.AUTO if EngineName.NEMO not in engines:
             return "Only the cloud understands words, and there is no account for it."
+        case _ if media.window is not None:
+            return "The preset wants only a part of the video; the cloud does not cut, and nobody else understands words."
         case _:
             return ""
 

@@ -2,13 +2,14 @@
 
 Rules kept here:
 - the last gate before the outbox is the size in bytes of the file as it lies there;
+- an output in several parts is delivered whole: what cannot be completed is taken back;
 - the source is touched only after the delivery is recorded, and only if it is still the file that was read;
 - what a person wrote beside it goes with it; a job that goes on in another's session touches neither.
 """
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -21,11 +22,28 @@ from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, Move
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
-from nemod.media.verdict import How
+from nemod.media.verdict import Accept, How
 
 log = logs.get(__name__)
 
 SUFFIX = ".mp4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A file on its way: where it lies staged, where it will lie, and its size."""
+
+    staged: Path
+    target: Path
+    size_bytes: int
+
+    def done(self) -> bool:
+        """Whether it has been published."""
+        return publish.already_published(self.staged, self.target, size_bytes=self.size_bytes)
+
+    def withdraw(self) -> None:
+        """Take it back, if it has been published."""
+        publish.withdraw(self.staged, self.target, size_bytes=self.size_bytes)
 
 
 class OverLimit(NemodError):  # noqa: N818 - a state, not an error
@@ -48,36 +66,57 @@ class Handover:
         await asyncio.to_thread(verify, job)
 
     async def aim(self, job: Job) -> None:
-        """Choose a free name in the outbox and write it down."""
+        """Choose a free name in the outbox, or one for each part, and write it down."""
         await self.check_source(job)
-        for target in _targets(job):
-            if not await asyncio.to_thread(os.path.lexists, target) and await self.desk(Ledger.aim, job.id, target):
+        parts = () if job.attempt is None else job.attempt.parts
+        for targets in _targets(job, max(1, len(parts))):
+            if not await asyncio.to_thread(_any_taken, targets) and await self.desk(Ledger.aim, job.id, *targets):
                 return
 
     async def publish(self, job: Job, attempt: Attempt) -> None:
-        """Let the judged file appear under its name; called again after a crash it only records what is done."""
-        target, staged, route = job.target, attempt.staged, job.route
-        assert target is not None  # noqa: S101 - next_step has seen the three
-        assert staged is not None  # noqa: S101
-        assert route is not None  # noqa: S101
-        size = attempt.verdict.size_bytes if attempt.verdict is not None else 0
-        if not await asyncio.to_thread(publish.already_published, staged, target, size_bytes=size):
-            if not await asyncio.to_thread(os.path.lexists, staged):
+        """Let the judged file, or all parts, appear under their names; called again after a crash it does what is left."""
+        deliveries = _deliveries(job, attempt)
+        if deliveries is None:  # made again, in another number of parts
+            await self.desk(Ledger.aim, job.id)
+            return
+        left = [one for one in deliveries if not await asyncio.to_thread(one.done)]
+        try:
+            if not await asyncio.to_thread(_all_there, [one.staged for one in left]):
+                await self._withdraw(deliveries)
                 await self.desk(Ledger.unstaged, attempt.id)
                 return
-            await self.check_source(job)
-            size = (await asyncio.to_thread(staged.stat)).st_size
-            if size > route.limit_bytes:
-                detail = f"The finished file has {size:,} bytes, over the limit of {route.limit_bytes:,}; it was not delivered."
+            if left:
+                await self._appear(job, left)
+        except FileExistsError:  # somebody else took a name since we aimed
+            await self._withdraw(deliveries)
+            await self.desk(Ledger.aim, job.id)
+            return
+        except NemodError:
+            await self._withdraw(deliveries)
+            raise
+        await self.desk(Ledger.delivered, job.id, await asyncio.to_thread(_bytes_of, deliveries))
+        for one in deliveries:
+            await asyncio.to_thread(publish.unstage, one.staged)
+
+    async def _appear(self, job: Job, deliveries: Sequence[Delivery]) -> None:
+        """Publish what has passed the last gate, all of it, before the first one appears."""
+        assert job.route is not None  # noqa: S101 - next_step has seen it
+        await self.check_source(job)
+        for one in deliveries:
+            size = (await asyncio.to_thread(one.staged.stat)).st_size
+            if size > job.route.limit_bytes:
+                over = f"over the limit of {job.route.limit_bytes:,}"
+                detail = f"The finished file has {size:,} bytes, {over}; it was not delivered."
                 raise OverLimit(Failure(kind=Kind.BAD_OUTPUT, detail=detail))
-            await asyncio.to_thread(publish.stamp, staged, job.fingerprint.mtime_ns)
-            try:
-                await asyncio.to_thread(publish.publish, staged, target)
-            except FileExistsError:  # somebody else took the name since we aimed
-                await self.desk(Ledger.aim, job.id, None)
-                return
-        await self.desk(Ledger.delivered, job.id, size)
-        await asyncio.to_thread(publish.unstage, staged)
+            await asyncio.to_thread(publish.stamp, one.staged, job.fingerprint.mtime_ns)
+        for one in deliveries:
+            await asyncio.to_thread(publish.publish, one.staged, one.target)
+
+    async def _withdraw(self, deliveries: Sequence[Delivery]) -> None:
+        """No half of a set is left in the outbox; one file is there whole or not at all anyway."""
+        if len(deliveries) > 1:
+            for one in deliveries:
+                await asyncio.to_thread(one.withdraw)
 
     async def dispose(self, job: Job) -> None:
         """Put the original away as the folder's policy says."""
@@ -143,6 +182,8 @@ class Handover:
             took_s=round(now - (job.started or now), 2),
             waited_s=round((job.started or now) - job.created, 2),
             attempts=len(job.attempts),
+            **({"outputs": [str(target) for target in job.targets]} if job.targets else {}),
+            **_measured(attempt),
             **({"credits": round(paid, 2)} if spendings else {}),
         )
 
@@ -205,8 +246,45 @@ async def _clear(job: Job) -> None:
         await asyncio.to_thread(publish.clear_work, attempt.folder)
 
 
-def _targets(job: Job) -> Iterator[Path]:
-    """Names in the outbox, in the sub-folders that the source had."""
+def _targets(job: Job, count: int) -> Iterator[tuple[Path, ...]]:
+    """Names in the outbox, in the sub-folders that the source had; those of a set share their number."""
     stem = job.folder.output_name or names.output_stem(job.relpath)
     folder = job.folder.outbox / PurePosixPath(job.relpath).parent
-    return (folder / name for name in names.candidates(stem, SUFFIX))
+    digits = len(str(count))
+    tails = [f" part {n:0{digits}} of {count}{SUFFIX}" for n in range(1, count + 1)] if count > 1 else [SUFFIX]
+    sets = zip(*(names.candidates(stem, tail) for tail in tails), strict=False)  # they do not end
+    return (tuple(folder / name for name in named) for named in sets)
+
+
+def _measured(attempt: Attempt | None) -> dict[str, float]:
+    """How good the output is, for the log; nothing where it was not measured."""
+    if attempt is None or not isinstance(attempt.verdict, Accept) or (quality := attempt.verdict.quality) is None:
+        return {}
+    return {"vmaf_mean": quality.vmaf_mean, "vmaf_p5": quality.vmaf_p5, "ssim": quality.ssim}
+
+
+def _any_taken(targets: Sequence[Path]) -> bool:
+    return any(os.path.lexists(target) for target in targets)
+
+
+def _all_there(staged: Sequence[Path]) -> bool:
+    return all(os.path.lexists(path) for path in staged)
+
+
+def _bytes_of(deliveries: Sequence[Delivery]) -> int:
+    """What was delivered, as it lies there; a person may have taken it already."""
+    return sum(one.staged.stat().st_size if one.staged.exists() else one.size_bytes for one in deliveries)
+
+
+def _deliveries(job: Job, attempt: Attempt) -> tuple[Delivery, ...] | None:
+    """What is to be delivered where; None: the names are not for these files."""
+    assert job.target is not None  # noqa: S101 - next_step has seen both
+    assert attempt.verdict is not None  # noqa: S101
+    targets = job.targets or (job.target,)
+    sizes = tuple(part.size_bytes for part in attempt.parts) or (attempt.verdict.size_bytes,)
+    if len(targets) != len(sizes):
+        return None
+    return tuple(
+        Delivery(staged=staged, target=target, size_bytes=size)
+        for staged, target, size in zip(attempt.files, targets, sizes, strict=True)
+    )

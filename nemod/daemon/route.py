@@ -39,6 +39,8 @@ def route(
     cloud = Route(how=How.ENCODE, engines=(EngineName.NEMO,), limit_bytes=limit, follow_ups=nemo.follow_ups, finish=finish)
     if asked:
         return cloud
+    if media.window is not None:  # the cloud is sent whole files only
+        return Route(how=How.ENCODE, engines=(EngineName.LOCAL,), limit_bytes=limit)
     wanted = _wanted(folder.engine, engines)
     way = how(media, folder.preset, limit)
     follows = instruction is not None and EngineName.NEMO in wanted

@@ -22,6 +22,7 @@ from nemod.daemon.examine import Examiner
 from nemod.daemon.handover import Handover
 from nemod.daemon.purse import Purse
 from nemod.daemon.route import replanned
+from nemod.daemon.together import together
 from nemod.delivery.publish import clear_work, prepare_outbox, work_folder
 from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Output, Progress, Task, Wait
 from nemod.failure import Failure, Kind, NemodError
@@ -30,7 +31,7 @@ from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
 from nemod.media.info import MediaInfo
 from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
-from nemod.media.verdict import Accept, How, Refuse
+from nemod.media.verdict import Accept, How, Refuse, Verdict
 
 log = logs.get(__name__)
 
@@ -247,7 +248,14 @@ class Runner:
                         )
                         return
                     case Output():
-                        await self.desk(Ledger.staged, attempt.id, event.path, token=event.token, note=event.note)
+                        await self.desk(
+                            Ledger.staged,
+                            attempt.id,
+                            event.path,
+                            token=event.token,
+                            note=event.note,
+                            parts=event.parts,
+                        )
                         await self.desk(Ledger.proved, engine_scope(attempt.engine), now=self.clock())
                         return
                     case _ as never:
@@ -273,18 +281,27 @@ class Runner:
 
     async def _judge(self, job: Job, attempt: Attempt) -> None:
         assert attempt.staged is not None  # noqa: S101 - next_step has seen it
-        if not await asyncio.to_thread(attempt.staged.is_file):
+        if not await asyncio.to_thread(_are_files, attempt.files):
             await self.desk(Ledger.unstaged, attempt.id)
             return
-        verdict = await self.examiner.judge(
-            await _measured(job, attempt),
-            attempt.staged,
-            preset=job.folder.preset,
-            limit_bytes=_route(job).limit_bytes,
-            how=attempt.how,
-            edited=job.own_words and attempt.engine is EngineName.NEMO,
-            foreign=job.source if attempt.engine is EngineName.NEMO else None,
-        )
+        whole = await _measured(job, attempt)
+        shown = tuple(part.of(whole) for part in attempt.parts) or (whole,)
+        verdicts: list[Verdict] = []
+        for media, file in zip(shown, attempt.files, strict=True):
+            word = await self.examiner.judge(
+                media,
+                file,
+                source_file=attempt.material or job.source,
+                preset=job.folder.preset,
+                limit_bytes=_route(job).limit_bytes,
+                how=attempt.how,
+                edited=job.own_words and attempt.engine is EngineName.NEMO,
+                foreign=attempt.engine is EngineName.NEMO,
+            )
+            verdicts.append(word)
+            if isinstance(word, Refuse):
+                break
+        verdict = together(verdicts, len(shown))
         if isinstance(verdict, Refuse):
             await self.handover.check_source(job)  # an output of half the old and half the new file is nobody's fault
         await self.desk(Ledger.judged, attempt.id, verdict, now=self.clock())
@@ -311,6 +328,10 @@ async def _measured(job: Job, attempt: Attempt) -> MediaInfo:
     except ProbeError as error:
         detail = f"The cloud's file that should be made smaller cannot be read: {error.failure.detail}"
         raise EngineError(Failure(kind=Kind.BAD_OUTPUT, detail=detail, hint=error.failure.hint)) from error
+
+
+def _are_files(paths: Iterable[Path]) -> bool:
+    return all(path.is_file() for path in paths)
 
 
 def _first_file(attempts: Iterable[Attempt]) -> Path | None:

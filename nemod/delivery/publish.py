@@ -16,7 +16,8 @@ What a kill leaves, and what the next start does (it asks `already_published` be
 | after fact `delivered`                | staged and target                   | `unstage`, which may be done twice        |
 | before fact `staged`                  | a folder without an open attempt    | `sweep` at the start                      |
 
-Somebody else's file under the target is a `FileExistsError`: the caller aims at the next name.
+Somebody else's file under the target is a `FileExistsError`: the caller aims at the next name. Of a set of files each is as
+above, and the fact `delivered_bytes` comes after the last one; a set that cannot be whole is taken back by `withdraw`.
 """
 
 import errno
@@ -142,6 +143,25 @@ def already_published(staged: Path, target: Path, *, size_bytes: int) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return stat.S_ISREG(found.st_mode) and found.st_size == size_bytes
     return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def withdraw(staged: Path, target: Path, *, size_bytes: int) -> None:
+    """Take a published file of an unfinished set out of the outbox again, back to its staged name; may be called again.
+
+    Raises:
+        PublishError: as `failure_of` says.
+    """
+    if not already_published(staged, target, size_bytes=size_bytes):
+        return
+    try:
+        if os.path.lexists(staged):
+            target.unlink()  # its second name
+        else:
+            staged.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.move(target, staged)
+        place.sync_folder(target.parent)
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
 
 
 def unstage(staged: Path) -> None:

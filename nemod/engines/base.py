@@ -9,14 +9,14 @@
 """
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NewType, Protocol
 
 from nemod.config.model import Preset
 from nemod.failure import Failure, NemodError
-from nemod.media.info import MediaInfo
+from nemod.media.info import MediaInfo, Window
 from nemod.media.verdict import How, Refuse
 
 Token = NewType("Token", str)
@@ -88,12 +88,32 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A file with a part of the video; the window counts from the beginning of the source, as `MediaInfo.window` does."""
+
+    path: Path
+    window: Window
+    size_bytes: int
+
+    def of(self, whole: MediaInfo) -> MediaInfo:
+        """What is known of the part of a source, or of the window of one, that the file should show."""
+        before = 0.0 if whole.window is None else whole.window.start_s
+        cut = whole.cut(self.window.start_s - before, self.window.end_s - before)
+        return replace(cut, window=self.window)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A finished file inside the task's folder, not yet judged; the token continues the session after a refusal."""
+    """A finished file inside the task's folder, not yet judged; the token continues the session after a refusal.
+
+    Where the whole would not fit, `parts` are what is handed out: its beginning alone, or all of it in order. The first one's
+    file is then `path`.
+    """
 
     path: Path
     token: Token | None = None
     note: str = ""  # one sentence on how it was made, for the log and the receipt
+    parts: tuple[Part, ...] = ()
 
 
 Event = Checkpoint | Progress | Wait | Output

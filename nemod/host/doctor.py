@@ -16,7 +16,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from nemod.config.model import Config, EnginePolicy, Folder
+from nemod.config.model import Codec, Config, EnginePolicy, Folder
 from nemod.config.parse import parse
 from nemod.config.places import account_file
 from nemod.config.prepare import inspect as inspect_folders
@@ -25,6 +25,7 @@ from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
 from nemod.engines.local import tools
+from nemod.engines.local.codecs import CODERS
 from nemod.engines.nemo.account import Account, AccountError, Origin
 from nemod.failure import Failure
 from nemod.intake.mounts import file_system
@@ -164,11 +165,23 @@ async def _ffmpeg(named: Path | None) -> tuple[Finding, ...]:
             ok=False,
             todo="leave `ffmpeg` out of the config, or name one that was built with zimg",
         )
-    encoders = ", ".join(sorted(found.encoders & {"libx264", "aac", "libfdk_aac"}))
+    lacking = [codec for codec in Codec if not found.codes(codec)]
+    known = {coder.encoder for coder in CODERS.values()} | {"aac", "libfdk_aac"}
+    other = "leave `ffmpeg` out of the config, or name one that was built with"
     return (
         Finding(what="ffmpeg", found=f"{found.version} at {ffmpeg}, {whose}"),
-        Finding(what="encoders", found=encoders),
+        Finding(
+            what="encoders",
+            found=", ".join(sorted(found.encoders & known)),
+            # Nobody needs the newer codecs but presets that ask for them.
+            todo=f'for codec = "{lacking[0]}", {other} {CODERS[lacking[0]].encoder}' if lacking else "",
+        ),
         hdr,
+        Finding(
+            what="measuring",
+            found="VMAF by libvmaf" if found.scores else "this ffmpeg cannot score pictures (it lacks libvmaf)",
+            todo="" if found.scores else f"{other} libvmaf: picture sizes are chosen by a rule until then",
+        ),
     )
 
 

@@ -8,14 +8,15 @@ Rules kept here:
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from nemod.config.model import Folder, SessionScope
-from nemod.engines.base import EngineName, Token
+from nemod.engines.base import EngineName, Part, Token
 from nemod.failure import Failure
 from nemod.job import AttemptId, JobId, Route
 from nemod.ledger.beside import folder_scope
-from nemod.ledger.rows import dump, load
+from nemod.ledger.rows import dump, dump_parts, dump_paths, load
 from nemod.ledger.store import transaction
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import Accept, How, Refuse
@@ -73,19 +74,22 @@ def open_attempt(
         return AttemptId(cursor.lastrowid or 0)
 
 
-def staged(db: sqlite3.Connection, attempt: AttemptId, file: Path, *, token: Token | None, note: str) -> None:
-    """The engine's output lies there, not yet judged."""
+def staged(
+    db: sqlite3.Connection, attempt: AttemptId, file: Path, *, token: Token | None, note: str, parts: Sequence[Part] = ()
+) -> None:
+    """The engine's output lies there, or all parts of it, not yet judged."""
     with transaction(db):
         db.execute(
-            "UPDATE attempt SET staged = ?, token = COALESCE(?, token), note = ? WHERE id = ? AND closed IS NULL",
-            (os.fsencode(file), token, note, attempt),
+            "UPDATE attempt SET staged = ?, parts = ?, token = COALESCE(?, token), note = ? WHERE id = ? AND closed IS NULL",
+            (os.fsencode(file), dump_parts(parts), token, note, attempt),
         )
 
 
 def unstaged(db: sqlite3.Connection, attempt: AttemptId) -> None:
     """The staged file is lost (someone cleaned up): the engine makes it again from its token."""
     with transaction(db):
-        db.execute("UPDATE attempt SET staged = NULL, verdict = NULL WHERE id = ? AND closed IS NULL", (attempt,))
+        lost = "UPDATE attempt SET staged = NULL, parts = NULL, verdict = NULL WHERE id = ? AND closed IS NULL"
+        db.execute(lost, (attempt,))
 
 
 def judged(db: sqlite3.Connection, attempt: AttemptId, verdict: Accept | Refuse, *, now: float) -> None:
@@ -106,10 +110,15 @@ def close_attempt(db: sqlite3.Connection, attempt: AttemptId, *, failure: Failur
         )
 
 
-def aim(db: sqlite3.Connection, job: JobId, target: Path | None) -> bool:
-    """Write down where the output will lie (None: nowhere any more); False when another job aims there already."""
+def aim(db: sqlite3.Connection, job: JobId, *targets: Path) -> bool:
+    """Write down where the output, or each part of it, will lie; none: nowhere any more.
+
+    False when another job aims there already. That is asked of the first name alone: it tells how many there are, so the
+    others can be taken only by a file that is called like a part itself, and of that publishing takes care.
+    """
+    first = os.fsencode(targets[0]) if targets else None
     try:
-        _set(db, job, "target = ?", None if target is None else os.fsencode(target))
+        _set(db, job, "target = ?, targets = ?", first, dump_paths(targets) if len(targets) > 1 else None)
     except sqlite3.IntegrityError:
         return False
     return True

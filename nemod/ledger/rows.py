@@ -3,7 +3,7 @@
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from nemod.config.model import Folder
-from nemod.engines.base import EngineName, Token
+from nemod.engines.base import EngineName, Part, Token
 from nemod.failure import Failure
 from nemod.job import Attempt, AttemptId, Fingerprint, Job, JobId, JobState, Route
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import Accept, How, Refuse, Verdict
 
 T = TypeVar("T", Failure, Folder, MediaInfo, Route, Accept, Refuse)
+_PARTS = TypeAdapter(tuple[Part, ...])
+_PATHS = TypeAdapter(tuple[Path, ...])
 
 _WRAP = 1 << 64
 
@@ -60,6 +62,24 @@ def verdict(text: str | None) -> Verdict | None:
     return load(Refuse, text) if "reason" in json.loads(text) else load(Accept, text)
 
 
+def dump_parts(parts: Sequence[Part]) -> str | None:
+    """Parts as JSON; none as an empty fact."""
+    return json.dumps([asdict(part) for part in parts], default=os.fspath) if parts else None
+
+
+def dump_paths(paths: Sequence[Path]) -> str | None:
+    """Paths as JSON; none as an empty fact."""
+    return json.dumps([os.fspath(path) for path in paths]) if paths else None
+
+
+def _parts(text: str | None) -> tuple[Part, ...]:
+    return () if text is None else _PARTS.validate_python(json.loads(text))
+
+
+def _paths(text: str | None) -> tuple[Path, ...]:
+    return () if text is None else _PATHS.validate_python(json.loads(text))
+
+
 def path(blob: bytes | None) -> Path | None:
     """A path from its bytes."""
     return None if blob is None else Path(os.fsdecode(blob))
@@ -81,6 +101,7 @@ def attempt_of(row: sqlite3.Row) -> Attempt:
         token=None if row["token"] is None else Token(row["token"]),
         spent=bool(row["spent"]),
         staged=path(row["staged"]),
+        parts=_parts(row["parts"]),
         note=row["note"],
         verdict=verdict(row["verdict"]),
         failure=maybe(Failure, row["failure"]),
@@ -107,6 +128,7 @@ def job_of(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Job:
         route=maybe(Route, row["route"]),
         attempts=attempts,
         target=path(row["target"]),
+        targets=_paths(row["targets"]),
         failing=maybe(Failure, row["failing"]),
         quarantine=path(row["quarantine"]),
         quarantined=bool(row["quarantined"]),

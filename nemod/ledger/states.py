@@ -208,9 +208,9 @@ def retry(
             db.execute(
                 "UPDATE job SET state = 'queued', lane = 'light', polling = 0, due = ?, round = round + 1,"
                 " pays = CASE WHEN ? THEN round + 1 ELSE pays END, tries = 0, media = CASE WHEN ? THEN media END,"
-                " route = NULL, target = NULL, delivered_bytes = NULL, disposed = NULL, failing = NULL, quarantine = NULL,"
-                " quarantined = 0, failure = NULL, started = NULL, finished = NULL, folder = COALESCE(?, folder)"
-                " WHERE id = ?",
+                " route = NULL, target = NULL, targets = NULL, delivered_bytes = NULL, disposed = NULL, failing = NULL,"
+                " quarantine = NULL, quarantined = 0, failure = NULL, started = NULL, finished = NULL,"
+                " folder = COALESCE(?, folder) WHERE id = ?",
                 (now, pay_again or changed, asked, None if folder is None else dump(folder), job),
             )
             if found is not None and not asked:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from nemod.failure import Failure, Kind, NemodError
 
 #: The scripts that lead from nothing to the present version, each a step.
-SCRIPTS = ("schema.sql", "migration_2.sql")
+SCRIPTS = ("schema.sql", "migration_2.sql", "migration_3.sql")
 VERSION = len(SCRIPTS)
 #: Seconds that a lock of another program is waited for.
 PATIENCE_S = 10.0

@@ -11,10 +11,16 @@ HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A part of a file, from its beginning as a viewer counts: 0 is the first picture or sound."""
+    """A part of a file, from its beginning as a viewer counts: 0 is the first picture or sound.
+
+    `picture_s` is when the picture that stands at the start came; None: nobody has looked, and the first one behind it counts.
+    `last_s` is when the last picture came, if it stands for long.
+    """
 
     start_s: float
     end_s: float
+    picture_s: float | None = None
+    last_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,7 @@ class VideoStream:
     transfer: str | None
     primaries: str | None
     interlaced: bool
+    tag: str | None = None  # what its container calls the codec: avc1, hvc1, hev1
 
     @property
     def hdr(self) -> bool:
@@ -78,6 +85,16 @@ class AudioStream:
     language: str | None
     title: str | None
     default: bool
+    layout: tuple[str, ...] = ()  # the channels' names in their order (FL, FR, FC, LFE …); empty when unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """A chapter: seconds from the first picture or sound, and its title, which may be empty."""
+
+    start_s: float
+    end_s: float
+    title: str
 
 
 Track = TypeVar("Track", VideoStream, AudioStream)
@@ -97,6 +114,15 @@ def _pictures(video: VideoStream, start_s: float, end_s: float) -> VideoStream |
     return None if found is None else replace(found[0], frames=max(1, round(video.frames * found[1])))
 
 
+def _chapters(marks: tuple[Chapter, ...], start_s: float, end_s: float) -> tuple[Chapter, ...]:
+    """Those that reach into a window, counted from its start."""
+    return tuple(
+        replace(mark, start_s=max(mark.start_s - start_s, 0.0), end_s=min(mark.end_s, end_s) - start_s)
+        for mark in marks
+        if mark.start_s < end_s and mark.end_s > start_s
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
     """A media file. `duration_s` is the real one (last packet's end minus the first one's start)."""
@@ -109,6 +135,8 @@ class MediaInfo:
     audio: tuple[AudioStream, ...] = ()
     others: tuple[str, ...] = ()  # subtitle, data, attachment, cover: tracks that are neither picture nor sound
     chapters: int = 0
+    chapter_marks: tuple[Chapter, ...] = ()  # those that can be kept
+    title: str | None = None
     creation_time: str | None = None
     has_location: bool = False  # anything that tells where it was taken, or may
     location: str | None = None  # that place in ISO 6709, where it stands in a tag
@@ -124,6 +152,18 @@ class MediaInfo:
     def main_audio(self) -> AudioStream | None:
         """The track a player would choose: the first default one, else the first."""
         return next((a for a in self.audio if a.default), self.audio[0] if self.audio else None)
+
+    @property
+    def mixed(self) -> "MediaInfo":
+        """The same with its sound tracks taken as one that is as long as all of them together."""
+        main = self.main_audio
+        if main is None or len(self.audio) == 1:
+            return self
+        end = max(track.end_s for track in self.audio)
+        whole = replace(main, start_s=min(track.start_s for track in self.audio), end_s=end, default=True)
+        length = max(self.duration_s, end - self.first_s) if self.window is None else self.duration_s
+        others = tuple(replace(track, default=False) for track in self.audio if track is not main)
+        return replace(self, audio=(whole, *others), duration_s=length)
 
     @property
     def length_s(self) -> float:
@@ -148,7 +188,8 @@ class MediaInfo:
         """
         before = self.window.start_s if self.window is not None else 0.0
         length = min(end_s, self.duration_s) - start_s
-        window = Window(start_s=before + start_s, end_s=before + start_s + length)
+        standing = self.window.picture_s if self.window is not None and start_s == 0 else None
+        window = Window(start_s=before + start_s, end_s=before + start_s + length, picture_s=standing)
         span = (self.first_s + window.start_s, self.first_s + window.end_s)
         share = length / self.length_s
         return replace(
@@ -158,6 +199,7 @@ class MediaInfo:
             header_duration_s=None,
             video=None if self.video is None else _pictures(self.video, *span),
             audio=tuple(found[0] for track in self.audio if (found := _part(track, *span)) is not None),
+            chapter_marks=_chapters(self.chapter_marks, start_s, start_s + length),
             truncated=False,
             window=window,
             origin_s=self.first_s,

@@ -9,11 +9,15 @@ Rules kept here:
 from pathlib import Path
 
 from nemod.media.formats import source_input
-from nemod.media.info import MediaInfo
+from nemod.media.info import MediaInfo, Window
 
 #: Containers with an index, in which a seek lands at or before the time; elsewhere it may land behind, so it begins earlier.
 INDEXED = ("mov", "matroska")
 EARLIER_S = 10.0
+#: Clocks are so coarse: what is nearer is the same moment.
+CLOCK_S = 0.0005
+#: So long before the end a picture that stands there is repeated.
+AGAIN_S = 0.04
 
 
 def head(ffmpeg: Path) -> list[str]:
@@ -29,7 +33,7 @@ def timed_input(path: Path, media: MediaInfo) -> list[str]:
     """
     seek: list[str] = []
     if media.window is not None:
-        start = media.window.start_s - (0.5 if media.container.startswith(INDEXED) else EARLIER_S)
+        start = _first_picture_s(media.window) - (0.5 if media.container.startswith(INDEXED) else EARLIER_S)
         seek = ["-noaccurate_seek", "-ss", f"{start:.6f}"] if start > 0 else []
     return [*seek, "-copyts", "-itsoffset", f"{0 - media.first_s:.6f}", *source_input(path)]
 
@@ -38,5 +42,24 @@ def within(media: MediaInfo, *, sound: bool = False) -> tuple[str, ...]:
     """The filters that keep a window and let its time begin at zero; none when all is wanted."""
     if media.window is None:
         return ()
-    letter, start, end = "a" if sound else "", media.window.start_s, media.window.end_s
-    return (f"{letter}trim=start={start:.6f}:end={end:.6f}", f"{letter}setpts=PTS-{start:.6f}/TB")
+    start, end, picture = media.window.start_s, media.window.end_s, _first_picture_s(media.window)
+    if sound:
+        return (f"atrim=start={start:.6f}:end={end:.6f}", f"asetpts=PTS-{start:.6f}/TB")
+    if picture < start:  # what stands at the start came before it, and is shown from the start on
+        cut = (f"trim=start={picture - CLOCK_S:.6f}:end={end:.6f}", f"setpts=max(0\\,PTS-{start:.6f}/TB)")
+    else:
+        cut = (f"trim=start={start:.6f}:end={end:.6f}", f"setpts=PTS-{start:.6f}/TB")
+    # A container's clock may tick once a frame only, too seldom for a start between two.
+    return ("settb=AVTB", *cut, *_stays(media.window))
+
+
+def _stays(window: Window) -> tuple[str, ...]:
+    """A last picture that stands for long is shown once more, shortly before the end: else it would last for a moment only."""
+    if window.last_s is None:
+        return ()
+    came, again = max(0.0, window.last_s - window.start_s) + CLOCK_S, window.end_s - window.start_s - AGAIN_S
+    return ("tpad=stop=1:stop_mode=clone", f"setpts=if(gt(T\\,{came:.6f})\\,{again:.6f}/TB\\,PTS)")
+
+
+def _first_picture_s(window: Window) -> float:
+    return window.start_s if window.picture_s is None else min(window.start_s, window.picture_s)

@@ -7,11 +7,13 @@ Rules kept here:
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from nemod.media.boxes import Boxes
-from nemod.media.info import AudioStream, MediaInfo, VideoStream
+from nemod.media.info import AudioStream, Chapter, MediaInfo, VideoStream
 
 #: Containers whose header states a duration; elsewhere ffmpeg reckons it from the bit rate or the last packets.
 _PROMISING = ("mov", "matroska", "avi", "asf", "flv", "mxf")
@@ -26,6 +28,9 @@ _SQUARE_ENOUGH = 0.01
 _STRETCH_MOST = 10.0
 #: Averages from this on come from millisecond time bases, not from cameras.
 _FPS_ABSURD = 1000.0
+#: Longer titles are cut; those that hold what `media.boxes` takes for a place are dropped, or the output would be refused.
+_TITLE_MOST = 200
+_LIKE_A_PLACE = re.compile("©xyz|XMP_|GPMF|ISO6709")
 
 
 def _numbered(names: str) -> dict[int, str]:
@@ -56,15 +61,18 @@ def info_from(raw: _Raw, *, size_bytes: int, boxes: Boxes) -> MediaInfo:
     iso = raw["format"].startswith("mov")
     heard = next((a for a in audio if a.default), audio[0] if audio else None)
     played = (video, heard) if heard else (video,)
-    return MediaInfo(
+    first = min(track.start_s for track in played)
+    last = max(track.end_s for track in played)
+    media = MediaInfo(
         container=raw["format"],
         size_bytes=size_bytes,
-        duration_s=max(track.end_s for track in played) - min(track.start_s for track in played),
+        duration_s=last - first,
         header_duration_s=_promised(raw, [track.index for track in played]),
         video=video,
         audio=audio,
         others=tuple(_other(s) for s in streams if s is not pictures and s not in sounds),
         chapters=raw["chapters"],
+        title=_plain(_tag(raw["metadata"], "title") or "") or None,
         creation_time=_creation_time(raw["metadata"]),
         has_location=(iso and boxes.place) or any(_tells_place(s["metadata"]) for s in (raw, *streams)),
         location=_location(raw["metadata"]),
@@ -74,6 +82,7 @@ def info_from(raw: _Raw, *, size_bytes: int, boxes: Boxes) -> MediaInfo:
         damaged=raw["damaged"],
         truncated=boxes.truncated,
     )
+    return replace(media, chapter_marks=_chapters(raw["chapter_marks"], media.first_s, last))
 
 
 def _video(stream: _Raw, frame: _Raw) -> VideoStream:
@@ -113,6 +122,7 @@ def _video(stream: _Raw, frame: _Raw) -> VideoStream:
         transfer=_TRANSFERS.get(color["transfer"]),
         primaries=_PRIMARIES.get(color["primaries"]),
         interlaced=frame["interlaced"],
+        tag=stream["tag"] if stream["tag"].isalnum() else None,
     )
 
 
@@ -124,6 +134,7 @@ def _audio(stream: _Raw) -> AudioStream:
         codec=stream["codec"],
         profile=stream["profile"],
         channels=stream["channels"],
+        layout=tuple(stream["layout"]),
         sample_rate_hz=stream["sample_rate_hz"],
         bitrate_bps=round(8 * stream["bytes"] / (end - start)) if end > start else 0,
         size_bytes=stream["bytes"],
@@ -133,6 +144,19 @@ def _audio(stream: _Raw) -> AudioStream:
         title=_tag(stream["metadata"], "title"),
         default=bool(stream["disposition"] & 1),
     )
+
+
+def _chapters(marks: Iterable[_Raw], first_s: float, last_s: float) -> tuple[Chapter, ...]:
+    """The chapters in their order, as far as there is something to play in them; each ends where the next begins."""
+    starts = {max(0.0, mark["start_s"] - first_s): mark for mark in marks if mark["start_s"] < last_s}
+    ends = pairwise([*sorted(starts), last_s - first_s])
+    return tuple(Chapter(start_s=start, end_s=end, title=_plain(starts[start]["title"])) for start, end in ends)
+
+
+def _plain(text: str) -> str:
+    """A title on one line, without what is no character."""
+    line = "".join(c for c in " ".join(text.split()) if c.isprintable())[:_TITLE_MOST].strip()
+    return "" if _LIKE_A_PLACE.search(line) else line
 
 
 def _other(stream: _Raw) -> str:

@@ -36,6 +36,8 @@ DISTANCES_MOST = 100_000
 HOLLOW = 64
 #: Streams in which zeros are silence or black.
 UNCODED = ("pcm", "rawvideo", "v210", "r210")
+#: More chapters, and longer titles, than an MP4 can hold are not told.
+CHAPTERS_MOST, TITLE_MOST = 255, 255
 MEMORY_MOST = 4 * 1024**3
 
 
@@ -116,7 +118,8 @@ def measure(fd: int) -> dict[str, Any]:
             "format": container.format.name,
             "duration_s": container.duration / av.time_base if container.duration else None,
             "metadata": dict(container.metadata),
-            "chapters": len(container.chapters()),
+            "chapters": len(marks := container.chapters()),
+            "chapter_marks": [_mark(mark) for mark in marks[:CHAPTERS_MOST]],
             "damaged": damaged or any(track.corrupt for track in tracks.values()),
             "streams": streams,
             "video": main_video(streams),
@@ -131,6 +134,12 @@ def _open(fd: int) -> InputContainer:
     os.lseek(fd, 0, os.SEEK_SET)
     options = {"fd": str(fd), "protocol_whitelist": "fd", "format_whitelist": ",".join(DEMUXERS)}
     return av.open("fd:", options=options, metadata_errors="replace")
+
+
+def _mark(mark: Any) -> dict[str, Any]:
+    tick = float(mark["time_base"] or 0)
+    title = next((text for key, text in mark["metadata"].items() if key.lower() == "title"), "")
+    return {"start_s": mark["start"] * tick, "end_s": mark["end"] * tick, "title": title[:TITLE_MOST]}
 
 
 def _codec(stream: Stream) -> str | None:
@@ -164,6 +173,7 @@ def _stream(stream: Stream, track: Track) -> dict[str, Any]:
         aspect = stream.sample_aspect_ratio
         raw |= {
             "level": stream.codec_context.level,
+            "tag": stream.codec_context.codec_tag,
             "width": stream.codec_context.width,
             "height": stream.codec_context.height,
             "pixel_aspect": float(aspect) if aspect else None,
@@ -174,7 +184,11 @@ def _stream(stream: Stream, track: Track) -> dict[str, Any]:
             "longest_step_s": max(steps, default=0) * tick,
         }
     elif isinstance(stream, av.AudioStream):
-        raw |= {"channels": stream.codec_context.channels, "sample_rate_hz": stream.codec_context.sample_rate}
+        raw |= {
+            "channels": stream.codec_context.channels,
+            "layout": [channel.name for channel in stream.codec_context.layout.channels],
+            "sample_rate_hz": stream.codec_context.sample_rate,
+        }
     return raw
 
 

@@ -1,7 +1,8 @@
 """The judge: does an output keep the promise, does a source need any work at all? Pure.
 
 Source: the inline-safe profile that every chat and platform accepts (MP4, H.264 up to High, yuv420p, limited range, square
-pixels, rotation applied, one AAC-LC track, moov first). Sizes are bytes, durations seconds.
+pixels, rotation applied, one AAC-LC track, moov first). A preset may take one newer codec besides: HEVC Main or AV1 Main.
+Sizes are bytes, durations seconds.
 """
 
 import math
@@ -10,11 +11,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
-from nemod.config.model import Preset
+from nemod.config.model import Codec, Preset, Tracks
 from nemod.media.info import MediaInfo, VideoStream
+from nemod.media.quality import Quality
 
 PROFILES = frozenset({"Baseline", "Constrained Baseline", "Main", "High", "Constrained High"})
 LEVEL_MOST = 52  # 5.2: what phones decode in hardware
+#: The same of the newer codecs, as they code it: HEVC 5.1 is 153, AV1 5.1 is 13.
+NEWER_MOST = {Codec.HEVC: 153, Codec.AV1: 13}
+#: How codecs are called by people.
+NAMES = {Codec.H264: "H.264", Codec.HEVC: "HEVC", Codec.AV1: "AV1"}
 FPS_MOST = 60.0
 RATE_MOST_HZ = 48_000
 #: Frames per second that a measured rate may be above a bound: one frame too many in a short clip is no fault.
@@ -48,9 +54,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
-    """The output may be delivered."""
+    """The output may be delivered; `quality` is what was measured, if it was asked for."""
 
     size_bytes: int
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +73,19 @@ Verdict = Accept | Refuse
 
 
 def how(media: MediaInfo, preset: Preset, limit_bytes: int) -> How:
-    """The least work that makes a source what its preset asks for, as far as the source itself tells."""
+    """The least work that makes a source what its preset asks for, as far as the source itself tells.
+
+    A part of a file is encoded: it can begin anywhere, and a copy only where a picture stands alone.
+    """
+    if media.window is not None:
+        return How.ENCODE
     if not check(media, preset, limit_bytes):
         return How.PASS
     video = media.video
     if (
         video is None
         or media.size_bytes > limit_bytes
-        or any(_picture_faults(video))
+        or any(_picture_faults(video, preset.codec))
         or any(_out_of_bounds(video, preset))
         or any(_damage(media))
         or not media.container.startswith(TIMED)
@@ -86,18 +98,21 @@ def check(media: MediaInfo, preset: Preset, limit_bytes: int) -> tuple[str, ...]
     """Every reason why a file would not do as it is, as sentences; none: it fits and plays inline."""
     return (
         *_too_big(media, limit_bytes),
-        *inline_faults(media),
+        *inline_faults(media, preset.codec),
         *(_out_of_bounds(media.video, preset) if media.video else ()),
         *_place(media, preset),
         *_damage(media),
     )
 
 
-def inline_faults(media: MediaInfo) -> tuple[str, ...]:
-    """Why a file may not play inside a chat or a page, as sentences; none: it plays everywhere."""
+def inline_faults(media: MediaInfo, codec: Codec = Codec.H264) -> tuple[str, ...]:
+    """Why a file may not play inside a chat or a page, as sentences; none: it plays everywhere.
+
+    With another codec than H.264: everywhere where that one is played.
+    """
     if media.video is None:
         return ("It has no picture.",)
-    return (*_picture_faults(media.video), *_wrapping_faults(media), *_sound_faults(media))
+    return (*_picture_faults(media.video, codec), *_wrapping_faults(media, codec), *_sound_faults(media))
 
 
 def judge(
@@ -125,11 +140,13 @@ def judge(
         foreign: others made it, with tools that we do not know, so less is excused.
         edited: a person said what should become of picture, sound and length; they need not be like the source's.
     """
+    if preset.audio is Tracks.MIX and not foreign:
+        source = source.mixed
     bounds = _out_of_bounds(output.video, preset) if output.video is not None else iter(())
     findings: tuple[tuple[Reason, Iterator[str]], ...] = (
         (Reason.OVER_LIMIT, _too_big(output, limit_bytes)),
         (Reason.DURATION, iter(()) if edited else _other_length(source, output, foreign=foreign)),
-        (Reason.NOT_INLINE, iter(inline_faults(output))),
+        (Reason.NOT_INLINE, iter(inline_faults(output, preset.codec))),
         (Reason.PICTURE, bounds if edited else chain(bounds, _other_picture(source, output, how, foreign=foreign))),
         (Reason.SOUND, iter(()) if edited else _other_sound(source, output, foreign=foreign)),
         (Reason.PICTURE, iter((unlike,) if unlike else ())),
@@ -147,15 +164,19 @@ def _too_big(media: MediaInfo, limit_bytes: int) -> Iterator[str]:
         yield f"It has {media.size_bytes:,} bytes, {media.size_bytes - limit_bytes:,} over the limit of {limit_bytes:,}."
 
 
-def _picture_faults(video: VideoStream) -> Iterator[str]:
+def _picture_faults(video: VideoStream, codec: Codec) -> Iterator[str]:
     """What only an encode can mend."""
-    if video.codec != "h264":
-        yield f"Its picture is coded as {video.codec}, not H.264."
-    else:
-        if video.profile not in PROFILES:
-            yield f"Its H.264 profile is {video.profile or 'unknown'}, which many players cannot decode."
-        if video.level is not None and video.level > LEVEL_MOST:
-            yield f"Its H.264 level is {video.level / 10:.1f}, above 5.2."
+    match codec:
+        case Codec.HEVC | Codec.AV1 if video.codec == codec:
+            yield from _newer_faults(video, codec)
+        case _ if video.codec != Codec.H264:
+            wanted = NAMES[Codec.H264] if codec is Codec.H264 else f"{NAMES[codec]} or {NAMES[Codec.H264]}"
+            yield f"Its picture is coded as {video.codec}, not {wanted}."
+        case _:
+            if video.profile not in PROFILES:
+                yield f"Its H.264 profile is {video.profile or 'unknown'}, which many players cannot decode."
+            if video.level is not None and video.level > LEVEL_MOST:
+                yield f"Its H.264 level is {video.level / 10:.1f}, above 5.2."
     if video.pixel_format not in {"yuv420p", "yuvj420p"}:
         yield f"Its pixels are {video.pixel_format}, not 8 bit 4:2:0."
     if video.color_range == "pc":
@@ -174,7 +195,14 @@ def _picture_faults(video: VideoStream) -> Iterator[str]:
         yield f"It has {video.fps:.0f} frames per second, above {FPS_MOST:.0f}."
 
 
-def _wrapping_faults(media: MediaInfo) -> Iterator[str]:
+def _newer_faults(video: VideoStream, codec: Codec) -> Iterator[str]:
+    if video.profile != "Main":
+        yield f"Its {NAMES[codec]} profile is {video.profile or 'unknown'}, not Main."
+    if video.level is not None and video.level > NEWER_MOST[codec]:
+        yield f"Its {NAMES[codec]} level is above 5.1."
+
+
+def _wrapping_faults(media: MediaInfo, codec: Codec) -> Iterator[str]:
     """What writing the same streams into a new file mends."""
     if not media.mp4:
         yield "It is not an MP4."
@@ -182,6 +210,8 @@ def _wrapping_faults(media: MediaInfo) -> Iterator[str]:
         yield "It is a fragmented MP4, as streams are."
     elif not media.faststart:
         yield "Its index lies at the end, so it plays only after all has arrived."
+    elif media.video is not None and media.video.codec == Codec.HEVC == codec and media.video.tag != "hvc1":
+        yield "Its HEVC is not marked as hvc1, without which Apple's players do not open it."
     if media.others:
         yield f"It carries more than picture and sound: {', '.join(sorted(set(media.others)))}."
     if len(media.audio) > 1:

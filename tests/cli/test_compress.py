@@ -11,13 +11,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import av
 import pytest
 
 from nemod.cli.exits import ExitCode
 from tests.cli.machine import PATIENCE_S, Home, Ran
 from tests.support.clips import clip, make_clip
 
-KEYS = {"source", "output", "input_bytes", "output_bytes", "limit_bytes", "engine", "verdict", "seconds", "failure"}
+KEYS = {
+    *("source", "output", "outputs", "input_bytes", "output_bytes", "limit_bytes", "engine", "verdict", "seconds", "failure"),
+    "quality",
+}
 
 
 def names(folder: Path) -> list[str]:
@@ -37,6 +41,8 @@ def test_each_file_gets_its_line_whatever_became_of_the_others(home: Home) -> No
     output = home.path / "bear-discord.mp4"
     assert bear["verdict"] == "encoded"
     assert (bear["source"], bear["output"]) == (str(home.path / "bear.webm"), str(output))
+    shown = {"path": str(output), "bytes": output.stat().st_size, "start_s": 0.0, "end_s": pytest.approx(1.0, abs=0.1)}
+    assert (bear["outputs"], text["outputs"], bear["quality"]) == ([shown], [], None)
     assert bear["output_bytes"] == output.stat().st_size <= bear["limit_bytes"] == 20_000_000
     assert bear["input_bytes"] == (home.path / "bear.webm").stat().st_size
     assert (text["verdict"], text["output"], text["failure"]["kind"]) == ("failed", None, "unsupported")
@@ -57,6 +63,69 @@ def test_a_limit_alone_names_and_bounds_the_output_and_nothing_is_overwritten(ho
         assert ran.code == ExitCode.OK
         assert f"clip.mkv -> {name}" in ran.out
         assert 0 < (home.path / name).stat().st_size <= 50_000
+
+
+def test_a_part_of_a_video_keeps_its_name_and_tells_its_times(home: Home) -> None:
+    """From one time to another, or with one of them alone; a start behind the end of the video fails with its length."""
+    make_clip(home.path / "clip.mkv", seconds=3)
+    wishes = {("--start", "0:01", "--end", "2.5s"): (1.0, 2.5), ("--start", "2"): (2.0, 3.0), ("--end", "0:01.5"): (0.0, 1.5)}
+    for wish, (start, end) in wishes.items():
+        done = json.loads(home.nemod("compress", "clip.mkv", "-p", "discord", *wish, "--json").out)
+        (output,) = done["outputs"]
+        assert Path(output["path"]).name.startswith("clip-discord")
+        assert (output["start_s"], output["end_s"]) == pytest.approx((start, end), abs=0.05)
+        assert done["verdict"] == "encoded"
+        with av.open(output["path"]) as made:
+            assert made.duration is not None
+            assert made.duration / av.time_base == pytest.approx(end - start, abs=0.1)
+    ran = home.nemod("compress", "clip.mkv", "--limit", "1MB", "--start", "0:01")
+    assert "clip-1MB.mp4  (0:01 to 0:03, " in ran.out
+    ran = home.nemod("compress", "clip.mkv", "-p", "discord", "--start", "1:00", "--json")
+    assert ran.code == ExitCode.FAILED
+    assert "3.0 s long" in json.loads(ran.out)["failure"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        (("--start", "soon"), '"soon" is not a time in a video'),
+        (("--end", "1:99"), "--end"),
+        (("--start", "0:10", "--end", "0:10"), "does not come after the start at 0:10"),
+        (("--end", "0"), "does not come after the start."),
+    ],
+)
+def test_a_part_that_makes_no_sense_is_a_usage_error_with_a_hint(home: Home, wish: tuple[str, ...], says: str) -> None:
+    """Said before any file is touched."""
+    make_clip(home.path / "clip.mkv", seconds=0.2)
+    ran = home.nemod("compress", "clip.mkv", "-p", "discord", *wish)
+    assert ran.code == ExitCode.USAGE
+    assert says in ran.err
+    assert "0:10" in ran.err
+    assert names(home.path) == ["clip.mkv"]
+
+
+def test_what_does_not_fit_is_split_or_trimmed_and_told(home: Home) -> None:
+    """As a preset wishes: every part with its times, in words and in JSON; the first one is the output."""
+    home.configure(
+        '[presets.parts]\nlimit = "30KB"\non_impossible = "split"\nspeed = "fast"\n'
+        '[presets.first]\nlimit = "30KB"\non_impossible = "trim"\nspeed = "fast"\n'
+    )
+    make_clip(home.path / "clip.mkv", seconds=7, size=(64, 64))
+    split = json.loads(home.nemod("compress", "clip.mkv", "-p", "parts", "--json").out)
+    count = len(split["outputs"])
+    assert [Path(one["path"]).name for one in split["outputs"]] == [
+        f"clip-parts part {n} of {count}.mp4" for n in range(1, count + 1)
+    ]
+    assert (split["output"], split["output_bytes"]) == (split["outputs"][0]["path"], sum(o["bytes"] for o in split["outputs"]))
+    assert all(Path(one["path"]).stat().st_size == one["bytes"] <= 30_000 for one in split["outputs"])
+    assert [one["end_s"] for one in split["outputs"][:-1]] == [one["start_s"] for one in split["outputs"][1:]]
+    ran = home.nemod("compress", "clip.mkv", "-p", "parts")
+    assert f"in {count} parts" in ran.out
+    assert f"clip-parts (2) part {count} of {count}.mp4  (" in ran.out
+    trimmed = json.loads(home.nemod("compress", "clip.mkv", "-p", "first", "--json").out)
+    (output,) = trimmed["outputs"]
+    assert (Path(output["path"]).name, output["start_s"]) == ("clip-first.mp4", 0.0)
+    assert 1 < output["end_s"] < 7
 
 
 def test_odd_names_links_and_a_name_of_ones_own(home: Home) -> None:
@@ -150,3 +219,20 @@ def test_check_answers_with_reasons_and_exit_codes(home: Home, nemod: Callable[.
     assert good.json()["reasons"] == []
     assert "bear-discord.mp4: yes, for jpeng-video" in nemod("check", "bear-discord.mp4", "--for", "jpeng-video").out
     assert nemod("check", "text.mp4", "--for", "discord").code == ExitCode.FAILED
+
+
+def test_check_tells_how_good_a_file_is_beside_its_source(home: Home, nemod: Callable[..., Ran]) -> None:
+    """With a preset or without, for people and for programs; the exit code is the answer about the preset."""
+    shutil.copy(clip("bear_odd.webm"), home.path / "bear.webm")
+    (home.path / "text.mp4").write_text("once upon a time")
+    same = nemod("check", "bear.webm", "--for", "discord", "--quality", "bear.webm", "--json")
+    assert same.code == ExitCode.FAILED
+    assert same.json()["quality"]["vmaf_mean"] > 95
+    assert set(same.json()["quality"]) == {"vmaf_mean", "vmaf_p5", "ssim", "frames"}
+    alone = nemod("check", "bear.webm", "--quality", "bear.webm")
+    assert alone.code == ExitCode.OK
+    assert "bear.webm: VMAF " in alone.out
+    for source, says in (("text.mp4", "not a video"), ("gone.mp4", "no longer there")):
+        unread = nemod("check", "bear.webm", "--quality", source)
+        assert unread.code == ExitCode.USAGE
+        assert says in unread.err

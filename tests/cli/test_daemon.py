@@ -15,6 +15,7 @@ from tests.support.clips import clip
 
 KEYS = {
     *("id", "folder", "source", "state", "stage", "engine", "preset", "limit_bytes", "input_bytes", "output_bytes", "output"),
+    *("outputs", "quality"),
     *("attempts", "due", "failure", "created", "finished", "percent", "speed", "left_s"),
 }
 CONFIG = '[nemod]\nsettle = "100ms"\n[folders.clips]\ninbox = "~/clips"\npreset = "discord"\n'

@@ -6,6 +6,7 @@ Law 5, that nothing leaves the machine, has nothing to do with dying.
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -182,6 +183,80 @@ def all_hold(clips: Clips, tmp_path: Path, cases: Sequence[Sequence[Death]]) -> 
     broken = [f"{case}: {t.exception()}" for case, t in zip(cases, tried, strict=True) if t.exception()]
     assert not broken, "\n\n".join(broken)
     return sum(t.result() for t in tried)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halves:
+    """A video that is delivered in two parts, whose first choice of names is taken."""
+
+    big: Path
+    parts: tuple[Path, ...]
+
+    def fill(self, root: Path) -> None:
+        """A new world with the video in its inbox, and the parts that become of it."""
+        place = folder(root)
+        place.outbox.mkdir(parents=True)
+        (root / "state").mkdir()
+        shutil.copytree(self.parts[0].parent, root / "halves")
+        shutil.copy(self.big, place.inbox / "a.mkv")
+        (place.outbox / "a part 2 of 2.mp4").write_bytes(TEXT)
+
+    def hold_laws(self, root: Path, *, ended: bool) -> None:
+        """At every moment what is visible is whole, and the original is there; in the end both parts are, once."""
+        place = folder(root)
+        visible = {path.name: digest(path) for path in files(place.outbox)}
+        assert visible.pop("a part 2 of 2.mp4") == hashlib.sha256(TEXT).hexdigest(), "law 3: a file was overwritten"
+        wanted = {f"a (2) part {number} of 2.mp4": digest(part) for number, part in enumerate(self.parts, 1)}
+        assert visible.items() <= wanted.items(), "law 1: something is visible and not whole"
+        originals = [where / "a.mkv" for where in (place.inbox, place.originals)]
+        assert [digest(self.big)] == [digest(path) for path in originals if path.exists()], "law 2"
+        if originals[1].exists() or ended:
+            assert visible == wanted, "law 2: the original was put away before all parts were delivered"
+        if ended:
+            assert originals[1].exists()
+            assert leftovers(place.inbox) == []
+            with closing(open_ledger(root / "state")) as ledger:
+                (job,) = ledger.jobs()
+            assert job.state is JobState.DONE
+            assert [path.name for path in job.targets] == sorted(wanted)
+            assert len(engine(root).paid()) == 1
+
+
+@pytest.fixture(scope="module")
+def split(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Halves:
+    """Two small halves."""
+    place = tmp_path_factory.mktemp("halves")
+    coded = ("-crf", "40", "-b:a", "32k", "-movflags", "+faststart")
+    parts = tuple(make_clip(place / f"{n}.mp4", seconds=0.5, size=(160, 120), fps=30 - n, extra_args=coded) for n in (1, 2))
+    assert max(part.stat().st_size for part in parts) <= LIMIT_BYTES
+    return Halves(big=clips.big, parts=parts)
+
+
+@pytest.mark.timeout(3600)
+def test_a_kill_while_parts_are_delivered_leaves_each_of_them_once(split: Halves, tmp_path: Path) -> None:
+    """At each side effect from the choice of their names to the original's end: none is lost, doubled or half there."""
+    split.fill(tmp_path / "census")
+    assert live(tmp_path / "census") == 0
+    split.hold_laws(tmp_path / "census", ended=True)
+    lines = (tmp_path / "census.labels").read_text(encoding="utf-8").splitlines()
+    begin = next(n for n, line in enumerate(lines) if line.endswith("commit UPDATE job target"))
+    met = [Death(label=label, number=int(number)) for number, _, label in (line.partition(" ") for line in lines[begin:])]
+    if os.environ.get("NEMOD_CRASH") != "full":  # what is new beside one file: names, links, the one fact for all, second names
+        decisive = re.compile(r"commit UPDATE job (target|delivered_bytes)|os\.link|os\.remove \S+\.mp#$")
+        met = [death for death in met if decisive.match(death.label)]
+    assert len(met) >= 6
+
+    def die(number: int, death: Death) -> int:
+        root = tmp_path / str(number)
+        split.fill(root)
+        died = live(root, death) == -signal.SIGKILL
+        split.hold_laws(root, ended=False)
+        assert live(root) == 0
+        split.hold_laws(root, ended=True)
+        return died
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        assert sum(pool.map(die, range(len(met)), met)) >= 0.8 * len(met)
 
 
 def test_the_census_sees_every_kind_of_side_effect(deaths: list[Death]) -> None:

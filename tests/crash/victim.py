@@ -88,8 +88,13 @@ def folder(root: Path) -> Folder:
         originals=inbox / "originals",
         failed=inbox / "failed",
         preset=Preset(name="tight", limit_bytes=LIMIT_BYTES),
-        engine=EnginePolicy.NEMO,
+        engine=EnginePolicy.LOCAL if halves(root) else EnginePolicy.NEMO,
     )
+
+
+def halves(root: Path) -> tuple[Path, ...]:
+    """The parts that the engine makes of every video, in a world that has them."""
+    return tuple(sorted((root / "halves").glob("*.mp4")))
 
 
 def cloud(root: Path) -> FakeEngine:
@@ -100,8 +105,9 @@ def cloud(root: Path) -> FakeEngine:
 
 
 def engine(root: Path) -> FakeEngine:
-    """Pays, waits outside, and delivers what lies ready."""
-    script = (Progress(stage="working"), Pay(what="the work"), Pause(seconds=0.05), Deliver(file=root / "made.mp4"))
+    """Pays, waits outside, and delivers what lies ready, in parts where those lie there."""
+    ready = Deliver(file=root / "made.mp4", parts=halves(root))
+    script = (Progress(stage="working"), Pay(what="the work"), Pause(seconds=0.05), ready)
     return FakeEngine(script, root / "journal")
 
 

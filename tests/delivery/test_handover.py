@@ -2,21 +2,23 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import structlog
 
 from nemod.config.model import EnginePolicy, Folder, Preset
-from nemod.daemon.handover import Handover
-from nemod.daemon.source import fingerprint_of
+from nemod.daemon.handover import Handover, OverLimit
+from nemod.daemon.source import SourceLost, fingerprint_of
+from nemod.delivery import publish
 from nemod.delivery.publish import work_folder
-from nemod.engines.base import EngineName, Token
-from nemod.job import Job, JobId, JobState, Lane, Route, Sighting
+from nemod.engines.base import EngineName, Part, Token
+from nemod.job import AttemptId, Job, JobId, JobState, Lane, Route, Sighting
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
-from nemod.media.verdict import How
+from nemod.media.info import Window
+from nemod.media.verdict import Accept, How
 from tests.ledger.values import ACCEPT, MEDIA, NOW, REFUSE, WHY
 
 ROUTE = Route(how=How.ENCODE, engines=(EngineName.NEMO,), limit_bytes=10_000_000, follow_ups=1, finish=True)
@@ -97,6 +99,144 @@ async def deliver(bench: Bench, job: Job) -> Job:
     await bench.handover.publish(job, job.attempt)
     await bench.handover.dispose(await bench.read(job.id))
     return await bench.read(job.id)
+
+
+async def in_parts(bench: Bench, count: int = 3, size: int = 400) -> tuple[Job, list[Path]]:
+    """A job of a video in a sub-folder, whose accepted output lies there in parts."""
+    (bench.folder.inbox / "sub").mkdir()
+    source = bench.folder.inbox / "sub" / "clip.mov"
+    source.write_bytes(b"video" * 1000)
+    seen = [Sighting(relpath="sub/clip.mov", fingerprint=fingerprint_of(source))]
+    await bench.desk(Ledger.reconcile, bench.folder, resting=seen, seen=seen, sees=lambda _: True, now=NOW)
+    job = await bench.desk(Ledger.claim, Lane.LIGHT, now=NOW)
+    assert job is not None
+    await bench.desk(Ledger.examined, job.id, MEDIA, replace(ROUTE, engines=(EngineName.LOCAL,)))
+    work = work_folder(bench.folder.outbox, job.id, 1, "x")
+    attempt = await bench.desk(Ledger.open_attempt, job.id, EngineName.LOCAL, How.ENCODE, work, now=NOW)
+    await stage(bench, attempt, work, count, size)
+    return await bench.read(job.id), [
+        bench.folder.outbox / "sub" / f"clip part {n} of {count}.mp4" for n in range(1, count + 1)
+    ]
+
+
+async def stage(bench: Bench, attempt: AttemptId, work: Path, count: int, size: int = 400) -> None:
+    """The engine has made so many parts, and the judge has accepted them."""
+    parts = []
+    for number in range(count):
+        path = work / f"{number}.mp4"
+        path.write_bytes(bytes([number]) * size)
+        window = Window(start_s=10.0 * number, end_s=10.0 * number + 10)
+        parts.append(Part(path=path, window=window, size_bytes=size))
+    await bench.desk(Ledger.staged, attempt, parts[0].path, token=None, note="in parts", parts=parts)
+    await bench.desk(Ledger.judged, attempt, Accept(size_bytes=count * size), now=NOW)
+
+
+def contents(targets: list[Path]) -> list[int | None]:
+    """Which part each file holds, by its first byte; None: it is not there."""
+    return [path.read_bytes()[0] if path.exists() else None for path in targets]
+
+
+async def test_all_parts_are_delivered_in_order_and_the_original_after_them(bench: Bench) -> None:
+    """In the sub-folder that the source had, under names that sort; the sum is what was delivered."""
+    job, targets = await in_parts(bench)
+    job = await deliver(bench, job)
+    assert contents(targets) == [0, 1, 2]
+    assert (job.target, list(job.targets), job.delivered_bytes) == (targets[0], targets, 1200)
+    assert job.disposed == "archived"
+    with structlog.testing.capture_logs() as told:
+        await bench.handover.finish(job, now=NOW + 60)
+    (line,) = [line for line in told if line["event"] == "job.delivered"]
+    assert (line["output"], line["outputs"], line["output_bytes"]) == (str(targets[0]), [str(t) for t in targets], 1200)
+    assert sorted(path.name for path in targets[0].parent.iterdir()) == [path.name for path in targets]
+
+
+async def test_ten_parts_sort_by_their_names(bench: Bench) -> None:
+    """Numbers have as many digits as the last one."""
+    job, _ = await in_parts(bench, count=10)
+    await bench.handover.aim(job)
+    names = [path.name for path in (await bench.read(job.id)).targets]
+    assert names == sorted(names)
+    assert names[0] == "clip part 01 of 10.mp4"
+
+
+@pytest.mark.parametrize("taken", [0, 2])
+async def test_one_taken_name_gives_the_whole_set_another(bench: Bench, taken: int) -> None:
+    """Before aiming, or between aiming and publishing: nothing is overwritten and no half of a set stays."""
+    job, first = await in_parts(bench)
+    second, third = ([path.with_name(path.name.replace("clip", f"clip ({n})")) for path in first] for n in (2, 3))
+    first[taken].parent.mkdir(parents=True)
+    first[taken].write_bytes(b"\xee")
+    await bench.handover.aim(job)
+    job = await bench.read(job.id)
+    assert list(job.targets) == second
+    second[taken].write_bytes(b"\xee")
+    assert job.attempt is not None
+    await bench.handover.publish(job, job.attempt)
+    job = await bench.read(job.id)
+    assert (job.target, job.targets, job.delivered_bytes) == (None, (), None)
+    await deliver(bench, job)
+    assert contents(first) == contents(second) == [0xEE if n == taken else None for n in range(3)]
+    assert contents(third) == [0, 1, 2]
+
+
+async def test_a_set_that_was_half_published_is_completed(bench: Bench) -> None:
+    """Killed between two links: each part is there once."""
+    job, targets = await in_parts(bench)
+    await bench.handover.aim(job)
+    job = await bench.read(job.id)
+    assert job.attempt is not None
+    publish.publish(job.attempt.files[0], targets[0])
+    inode = targets[0].stat().st_ino
+    await bench.handover.publish(job, job.attempt)
+    assert contents(targets) == [0, 1, 2]
+    assert targets[0].stat().st_ino == inode
+    assert (await bench.read(job.id)).delivered_bytes == 1200
+
+
+async def test_a_part_that_is_lost_takes_the_published_ones_back(bench: Bench) -> None:
+    """It is made again, and in another number of parts: then the names are chosen anew."""
+    job, targets = await in_parts(bench)
+    await bench.handover.aim(job)
+    job = await bench.read(job.id)
+    assert job.attempt is not None
+    publish.publish(job.attempt.files[0], targets[0])
+    job.attempt.files[2].unlink()
+    await bench.handover.publish(job, job.attempt)
+    job = await bench.read(job.id)
+    assert job.attempt is not None
+    assert (job.attempt.files, contents(targets)) == ((), [None] * 3)
+    await stage(bench, job.attempt.id, job.attempt.folder, 2)
+    job = await bench.read(job.id)
+    assert job.attempt is not None
+    await bench.handover.publish(job, job.attempt)
+    assert (await bench.read(job.id)).target is None
+    await deliver(bench, await bench.read(job.id))
+    assert [path.name for path in sorted(targets[0].parent.iterdir())] == ["clip part 1 of 2.mp4", "clip part 2 of 2.mp4"]
+
+
+async def test_no_part_over_the_limit_leaves_any_of_them_outside(bench: Bench) -> None:
+    """The last gate is asked of all before the first one appears."""
+    job, targets = await in_parts(bench)
+    await bench.handover.aim(job)
+    job = await bench.read(job.id)
+    assert job.attempt is not None
+    job.attempt.files[2].write_bytes(b"x" * 10_000_001)
+    with pytest.raises(OverLimit):
+        await bench.handover.publish(job, job.attempt)
+    assert contents(targets) == [None] * 3
+
+
+async def test_a_source_that_changed_meanwhile_takes_its_parts_back(bench: Bench) -> None:
+    """Killed between two links, and then the file was written anew: what is delivered is nothing, not a third."""
+    job, targets = await in_parts(bench)
+    await bench.handover.aim(job)
+    job = await bench.read(job.id)
+    assert job.attempt is not None
+    publish.publish(job.attempt.files[0], targets[0])
+    job.source.write_bytes(b"another video")
+    with pytest.raises(SourceLost):
+        await bench.handover.publish(job, job.attempt)
+    assert contents(targets) == [None] * 3
 
 
 async def test_an_instruction_is_archived_with_its_original(bench: Bench) -> None:

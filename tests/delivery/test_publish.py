@@ -21,6 +21,7 @@ from nemod.delivery.publish import (
     stamp,
     sweep,
     unstage,
+    withdraw,
     work_folder,
 )
 from nemod.failure import Kind, Scope, failure_of
@@ -54,6 +55,22 @@ def test_a_delivery_leaves_one_file_and_nothing_else(outbox: Path, staged: Path)
     clear_work(staged.parent)
     assert [path.name for path in outbox.iterdir()] == ["clip.mp4"]
     assert (outbox / "clip.mp4").read_bytes() == b"finished"
+
+
+@pytest.mark.parametrize("second_name", [True, False])
+def test_what_cannot_be_completed_is_taken_back(outbox: Path, staged: Path, *, second_name: bool) -> None:
+    """With its staged name or, where there are no links, without; somebody else's file stays, and asking again does nothing."""
+    target = outbox / "clip part 1 of 2.mp4"
+    publish(staged, target)
+    if not second_name:
+        staged.unlink()
+    for _ in range(2):
+        withdraw(staged, target, size_bytes=len(b"finished"))
+        assert visible(outbox) == {}
+        assert staged.read_bytes() == b"finished"
+    target.write_bytes(b"somebody's")
+    withdraw(staged, target, size_bytes=len(b"finished"))
+    assert visible(outbox) == {target.name: b"somebody's"}
 
 
 def test_another_file_is_never_overwritten(outbox: Path, staged: Path) -> None:

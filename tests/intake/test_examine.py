@@ -15,6 +15,7 @@ from nemod.engines.base import EngineName
 from nemod.failure import Kind
 from nemod.job import Job, JobId, JobState
 from nemod.media.verdict import How
+from tests.ledger.values import MEDIA
 from tests.support.clips import ffmpeg, make_clip
 from tests.support.people import ordinary
 
@@ -113,7 +114,7 @@ def test_an_instruction_that_cannot_be_read_is_waited_for(clip: Path) -> None:
         (inbox / "clip.mp4.txt").write_text("secret")
         (inbox / "clip.mp4.txt").chmod(0)
         with pytest.raises(Unread, match="Permission denied") as raised:
-            instruction_of(job, BOTH)
+            instruction_of(job, MEDIA, BOTH)
     assert raised.value.failure.kind is Kind.TRANSIENT
 
 

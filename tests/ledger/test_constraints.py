@@ -46,7 +46,7 @@ def test_a_delivery_is_not_forgotten_by_taking_its_target_away(bench: Bench) -> 
     """The check works in both directions."""
     job = bench.delivered()
     assert "delivered_bytes IS NULL OR target" in refused(bench, job, "target = NULL")
-    assert not bench.ledger.aim(job, None)
+    assert not bench.ledger.aim(job)
 
 
 def test_a_move_that_a_check_forbids_changes_nothing(bench: Bench) -> None:
@@ -90,7 +90,7 @@ def test_a_name_is_free_again_when_its_job_gives_up(bench: Bench) -> None:
     first, second = bench.encoded("a.mov"), bench.encoded("a.mkv")
     target = bench.folder.outbox / "a.mp4"
     assert bench.ledger.aim(first, target)
-    assert bench.ledger.aim(first, None)
+    assert bench.ledger.aim(first)
     assert bench.ledger.aim(second, target)
     assert bench.ledger.move(second, Move.CANCEL, now=NOW)
     assert bench.ledger.aim(first, target)

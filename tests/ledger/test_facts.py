@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from nemod.config.model import Folder
-from nemod.engines.base import EngineName, Token
+from nemod.engines.base import EngineName, Part, Token
 from nemod.failure import Failure, Kind
 from nemod.job import JobId, JobState, Lane, Move
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, Request
-from nemod.media.info import MediaInfo
+from nemod.media.info import MediaInfo, Window
 from nemod.media.verdict import How
 from tests.ledger.conftest import Bench
 from tests.ledger.values import ACCEPT, AUDIO, MEDIA, NOW, REFUSE, ROUTE, WHY, folder, sighting
@@ -51,6 +51,47 @@ def test_an_attempt_is_filled_step_by_step(bench: Bench) -> None:
     found = bench.read(job).attempt
     assert found is not None
     assert found.token == Token("1:rendered")
+
+
+def test_an_output_in_parts_is_written_with_its_windows_and_names(bench: Bench) -> None:
+    """Names may hold any bytes; a lost part takes all with it, and a retry begins without any."""
+    ledger, job = bench.ledger, bench.running()
+    work = Path(os.fsdecode(b"/work/\xff"))
+    windows = (Window(start_s=0.0, end_s=10.5, last_s=3.25), Window(start_s=10.5, end_s=21.0, picture_s=10.0))
+    parts = tuple(Part(path=work / f"{n}.mp4", window=w, size_bytes=n + 5) for n, w in enumerate(windows))
+    targets = tuple(Path(os.fsdecode(b"/out/\xff")) / f"a part {n} of 2.mp4" for n in (1, 2))
+    attempt = ledger.open_attempt(job, EngineName.LOCAL, How.ENCODE, work, now=NOW)
+    ledger.staged(attempt, parts[0].path, token=None, note="in 2 parts", parts=parts)
+    assert ledger.aim(job, *targets)
+    found = bench.read(job)
+    assert found.attempt is not None
+    assert (found.attempt.parts, found.attempt.staged) == (parts, parts[0].path)
+    assert found.attempt.files == tuple(part.path for part in parts)
+    assert (found.target, found.targets) == (targets[0], targets)
+    ledger.unstaged(attempt)
+    found = bench.read(job)
+    assert found.attempt is not None
+    assert (found.attempt.parts, found.attempt.files) == ((), ())
+    ledger.move(job, Move.CANCEL, now=NOW)
+    assert ledger.retry(job, folder=None, found=None, present=True, now=NOW)
+    assert (bench.read(job).target, bench.read(job).targets) == (None, ())
+
+
+def test_rows_of_before_there_were_parts_and_codecs_still_read(bench: Bench) -> None:
+    """A snapshot of a folder and what a source is, without the keys that came later."""
+    job = bench.encoded()
+    later = {
+        "folder": ("codec", "audio", "speed", "measure", "on_impossible", "start_s", "end_s"),
+        "media": ("window", "origin_s"),
+    }
+    for column, keys in later.items():
+        paths = ", ".join(f"'$.{'preset.' if column == 'folder' else ''}{key}'" for key in keys)
+        bench.ledger.execute(f"UPDATE job SET {column} = json_remove({column}, {paths})")  # noqa: S608 - our own words
+    bench.ledger.execute("UPDATE attempt SET verdict = json_remove(verdict, '$.quality')")
+    found = bench.read(job)
+    assert (found.folder, found.media) == (bench.folder, MEDIA)
+    assert found.attempt is not None
+    assert found.attempt.verdict == ACCEPT
 
 
 def test_a_refusal_closes_its_attempt_for_good(bench: Bench) -> None:

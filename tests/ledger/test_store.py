@@ -25,6 +25,7 @@ V1_ROUTE = '{"how": "encode", "engines": ["local"], "limit_bytes": 10000000}'
 DIGESTS = {
     "schema.sql": "a5d6dbe78dd75c6edbfc14661fa9c437d40619ed9de5a8bbcdc8690bbb6dae73",
     "migration_2.sql": "949a886cca4adb86577f29a4c36697fddc71c584665d8ce827726945615754f5",
+    "migration_3.sql": "e9b2cedb1464423bf830b642f34d2bce825d06016b24552e0c9488651c6fae89",
 }
 
 
@@ -109,6 +110,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_with_nothing_lost(file: Pat
             assert (job.parent, job.instruction, job.session_key, job.polling, job.spent) == (None, None, None, False, False)
             (attempt,) = job.attempts
             assert (attempt.token, attempt.material, attempt.spent) == ("1:x", None, False)
+            assert (job.targets, attempt.parts, attempt.files) == ((), (), (Path("/work/a.mp4"),))
         assert ledger.spendings() == ()
         assert [h.times for h in ledger.holds()] == [4]
         assert [r.text for r in ledger.requests()] == [None]

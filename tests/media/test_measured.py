@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nemod.media.boxes import Boxes
-from nemod.media.info import MediaInfo, VideoStream
+from nemod.media.info import Chapter, MediaInfo, VideoStream
 from nemod.media.measured import info_from
 from nemod.media.probe_child import distances, main_video, varies
 
@@ -23,6 +23,7 @@ VIDEO: dict[str, Any] = {
     "header_s": None,
     "codec": "h264",
     "profile": "High",
+    "tag": "avc1",
     "level": 31,
     "width": 1280,
     "height": 720,
@@ -46,6 +47,7 @@ AUDIO: dict[str, Any] = {
     "codec": "aac",
     "profile": "LC",
     "channels": 2,
+    "layout": ["FL", "FR"],
     "sample_rate_hz": 48000,
 }
 SUBTITLE: dict[str, Any] = {
@@ -66,6 +68,7 @@ RAW: dict[str, Any] = {
     "duration_s": 10.0,
     "metadata": {},
     "chapters": 0,
+    "chapter_marks": [],
     "damaged": False,
     "streams": [VIDEO, AUDIO],
     "video": 0,
@@ -187,6 +190,47 @@ def test_places_in_tags() -> None:
     assert info(metadata={"LOCATION": "at home"}).location is None
     assert info(VIDEO | {"metadata": {"gpsLatitude": "1"}}, AUDIO).has_location
     assert not info(metadata={"title": "location"}).has_location
+
+
+def mark(start_s: float, title: str = "") -> dict[str, Any]:
+    """A chapter as the reader tells it."""
+    return {"start_s": start_s, "end_s": start_s, "title": title}
+
+
+def test_chapters_are_counted_from_the_first_picture() -> None:
+    """In their order, each to the next one; those behind the end hold nothing."""
+    late = [VIDEO | {"start_s": 2.0, "end_s": 12.0}, AUDIO | {"start_s": 2.0, "end_s": 12.0}]
+    media = info(*late, chapter_marks=[mark(7.0, "b"), mark(0.0, "a"), mark(30.0, "c")])
+    assert media.chapter_marks == (Chapter(start_s=0.0, end_s=5.0, title="a"), Chapter(start_s=5.0, end_s=10.0, title="b"))
+    assert info(chapter_marks=[]).chapter_marks == ()
+
+
+def test_a_part_keeps_the_chapters_in_it() -> None:
+    """Counted from its own start; one that began before it begins with it."""
+    media = info(chapter_marks=[mark(0.0, "a"), mark(4.0, "b"), mark(8.0, "c")])
+    assert media.cut(5.0, 9.0).chapter_marks == (
+        Chapter(start_s=0.0, end_s=3.0, title="b"),
+        Chapter(start_s=3.0, end_s=4.0, title="c"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [("One\n two\x00\u202e", "One two"), ("x" * 300, "x" * 200), ("ISO6709", ""), ("\ufdd0  ", "")],
+)
+def test_titles_are_one_plain_line(written: str, kept: str) -> None:
+    """Of a bounded length, and never what would be taken for a place in the output."""
+    assert (info(metadata={"TITLE": written}).title or "") == kept
+    assert [chapter.title for chapter in info(chapter_marks=[mark(0.0, written)]).chapter_marks] == [kept]
+
+
+def test_tracks_that_are_mixed_last_as_long_as_the_longest() -> None:
+    """Whichever of them is the main one."""
+    media = info(VIDEO, AUDIO, AUDIO | {"index": 2, "disposition": 0, "end_s": 12.0}).mixed
+    assert media.duration_s == 12.0
+    assert media.main_audio is not None
+    assert (media.main_audio.index, media.main_audio.end_s) == (1, 12.0)
+    assert info().mixed == info()
 
 
 def test_covers_are_passed_over() -> None:

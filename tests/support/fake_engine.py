@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemod.engines.base import Checkpoint, EngineError, EngineName, Event, Output, Progress, Task, Token, Wait
+from nemod.engines.base import Checkpoint, EngineError, EngineName, Event, Output, Part, Progress, Task, Token, Wait
 from nemod.failure import Failure, Kind
+from nemod.media.info import Window
 from nemod.media.verdict import How
 
 VERSION = "fake1"
@@ -41,11 +42,13 @@ class Pause:
 class Deliver:
     """Hand out a copy of a file; without an encode, a copy of the source.
 
-    `instead` is what it hands out after each refusal of the judge; the last one for ever.
+    `instead` is what it hands out after each refusal of the judge; the last one for ever. `parts` are handed out in place of an
+    encode of the whole, as equal parts of it.
     """
 
     file: Path
     instead: tuple[Path, ...] = ()
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +115,10 @@ class FakeEngine:
                 case Pause():
                     yield Wait(token=self._token(number + 1), until=time.time() + act.seconds, polling=act.polling)
                     return
+                case Deliver(parts=(_, *_)) if task.how is How.ENCODE:
+                    parts = _parts(task, act.parts)
+                    yield Output(path=parts[0].path, token=self._token(number), note="in parts", parts=parts)
+                    return
                 case Deliver():
                     made = task.folder / f"{secrets.token_hex(4)}.mp4"
                     files = (act.file, *act.instead)
@@ -140,3 +147,13 @@ class FakeEngine:
         if version != VERSION:
             raise EngineError(Failure(kind=Kind.PROTOCOL, detail="The token is of another version."))
         return int(number)
+
+
+def _parts(task: Task, files: tuple[Path, ...]) -> tuple[Part, ...]:
+    """Copies of the files as equal parts of what the task is about."""
+    made, each = [], task.media.duration_s / len(files)
+    for number, file in enumerate(files):
+        path = Path(shutil.copyfile(file, task.folder / f"{secrets.token_hex(4)}-{number}.mp4"))
+        window = Window(start_s=number * each, end_s=(number + 1) * each)
+        made.append(Part(path=path, window=window, size_bytes=path.stat().st_size))
+    return tuple(made)

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nemod.config.model import Preset
-from nemod.engines.local import fitting, plan, rungs, sound
+from nemod.engines.local import fitting, landing, plan, rungs, sound
 from nemod.media.info import AudioStream, MediaInfo, VideoStream
 from nemod.media.look import Picture
 from tests.ledger.values import AUDIO, MEDIA, VIDEO
@@ -110,8 +110,8 @@ def test_the_first_picture_is_the_largest_that_is_allowed() -> None:
 
 def test_a_rate_that_is_hardly_answered_is_changed_more() -> None:
     """Five frames: a tenth less rate made a hundredth less file, so the next step is larger than in proportion."""
-    first = plan.corrected(40_000, got_bytes=143_000, payload_bytes=142_000, aim_bytes=138_000)
-    second = plan.corrected(first, got_bytes=142_000, payload_bytes=141_000, aim_bytes=138_000, before=(40_000, 142_000))
+    first = landing.corrected(40_000, got_bytes=143_000, payload_bytes=142_000, aim_bytes=138_000)
+    second = landing.corrected(first, got_bytes=142_000, payload_bytes=141_000, aim_bytes=138_000, before=(40_000, 142_000))
     assert second < first * (137_000 / 141_000) < first < 40_000
 
 
@@ -124,7 +124,7 @@ def test_a_rate_that_is_hardly_answered_is_changed_more() -> None:
 def test_a_corrected_rate_goes_where_the_size_has_to_go(rate: int, fixed: int, payload: int, aim: int) -> None:
     """Down after a file that was too large, up after one that was too small, the same after one that was right."""
     got = fixed + payload
-    asked = plan.corrected(rate, got_bytes=got, payload_bytes=payload, aim_bytes=aim)
+    asked = landing.corrected(rate, got_bytes=got, payload_bytes=payload, aim_bytes=aim)
     assert asked >= 1000
     if got > aim:
         assert asked <= rate
@@ -172,7 +172,7 @@ def test_a_preset_may_say_what_the_sound_gets() -> None:
 def test_only_sound_that_plays_everywhere_is_copied(change: dict[str, object], plays: bool) -> None:  # noqa: FBT001
     """In an encode and in a remux alike."""
     media = replace(MEDIA, audio=(replace(AUDIO, **change),))  # type: ignore[arg-type]
-    encoded, wrapped = sound.choose_sound(media, FREE, 100_000_000), sound.remux_sound(media)
+    encoded, wrapped = sound.choose_sound(media, FREE, 100_000_000), sound.remux_sound(media, FREE)
     assert encoded is not None
     assert wrapped is not None
     assert encoded.copy is wrapped.copy is plays

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nemod.config.model import Codec
 from nemod.engines.local.tools import Tools, find_ffmpeg, inspect
 from nemod.failure import Failure, Kind
 from tests.support.clips import ffmpeg
@@ -19,6 +20,10 @@ async def test_the_ffmpeg_that_we_bring_can_do_all() -> None:
     assert tools.version != "unknown"
     assert tools.tone_maps
     assert not replace(tools, filters=tools.filters - {"zscale"}).tone_maps
+    assert tools.scores
+    assert all(map(tools.codes, Codec))
+    lean = replace(tools, encoders=tools.encoders - {"libx265"})
+    assert [codec for codec in Codec if not lean.codes(codec)] == [Codec.HEVC]
 
 
 def test_one_that_is_named_is_taken(tmp_path: Path) -> None:

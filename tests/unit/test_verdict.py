@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nemod.config.model import Preset
+from nemod.config.model import Codec, Preset
 from nemod.media.info import MediaInfo
 from nemod.media.verdict import Accept, How, Reason, Refuse, Verdict, check, how, inline_faults, judge
 from tests.ledger import values
@@ -117,6 +117,49 @@ def test_what_else_takes_an_encode(media: MediaInfo) -> None:
     """Too big, out of bounds, without time stamps, broken or cut: it is made anew."""
     assert check(media, PRESET, LIMIT)
     assert how(media, PRESET, LIMIT) is How.ENCODE
+
+
+NEWER = [
+    (Codec.HEVC, seen(codec="hevc", profile="Main", level=123, tag="hvc1")),
+    (Codec.AV1, seen(codec="av1", profile="Main", level=8, tag="av01")),
+]
+
+
+@pytest.mark.parametrize(("codec", "media"), NEWER)
+def test_a_newer_codec_is_right_where_a_preset_asks_for_it(codec: Codec, media: MediaInfo) -> None:
+    """And H.264 there as well, but no third one; nowhere else does it play everywhere."""
+    preset = replace(PRESET, codec=codec)
+    assert how(media, preset, LIMIT) is How.PASS
+    assert how(GOOD, preset, LIMIT) is How.PASS
+    assert how(media, PRESET, LIMIT) is How.ENCODE
+    assert len(inline_faults(media)) == 1
+    assert how(seen(codec="vp9", profile=None), preset, LIMIT) is How.ENCODE
+    verdict = judge(GOOD, media, preset=preset, limit_bytes=LIMIT, decode_error=None, how=How.ENCODE)
+    assert verdict == Accept(size_bytes=media.size_bytes)
+    refused = judge(GOOD, media, preset=PRESET, limit_bytes=LIMIT, decode_error=None, how=How.ENCODE)
+    assert isinstance(refused, Refuse)
+    assert refused.reason is Reason.NOT_INLINE
+
+
+@pytest.mark.parametrize(("codec", "media"), NEWER)
+@pytest.mark.parametrize("change", [{"profile": "Main 10"}, {"level": 186}, {"pixel_format": "yuv420p10le"}, {"width": 1279}])
+def test_what_a_newer_codec_must_be(codec: Codec, media: MediaInfo, change: dict[str, Any]) -> None:
+    """Eight bits, its ordinary profile, a level that is decoded in hardware, and all that holds for H.264."""
+    assert media.video is not None
+    other = replace(media, video=replace(media.video, **change))
+    assert len(inline_faults(other, codec)) == 1
+    assert how(other, replace(PRESET, codec=codec), LIMIT) is How.ENCODE
+
+
+def test_hevc_with_the_wrong_mark_is_wrapped_anew() -> None:
+    """Apple's players open hvc1 only; the picture is right."""
+    other = seen(codec="hevc", profile="Main", level=123, tag="hev1")
+    assert how(other, replace(PRESET, codec=Codec.HEVC), LIMIT) is How.REMUX
+
+
+def test_a_part_is_encoded() -> None:
+    """It fits and would play, but it does not begin where a picture stands alone."""
+    assert how(GOOD.cut(1.0, 5.0), PRESET, LIMIT) is How.ENCODE
 
 
 def test_the_presets_bounds() -> None:

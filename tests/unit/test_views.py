@@ -11,8 +11,11 @@ from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind
 from nemod.job import TRANSITIONS, Attempt, AttemptId, Fingerprint, Job, JobId, JobState, Route
 from nemod.ledger.ledger import HoldRow, Spending, engine_scope, folder_scope
-from nemod.media.verdict import How
-from nemod.views import Scene, clock, doing, fields, job_detail, job_view, jobs_sheet, state_diagram, tilde
+from nemod.media.info import Window
+from nemod.media.quality import Quality
+from nemod.media.verdict import Accept, How, Reason, Refuse
+from nemod.views import Scene, clock, doing, fields, job_detail, job_view, jobs_sheet, quality_text, state_diagram, tilde
+from tests.ledger.values import MEDIA
 
 NOW = 1_790_000_000.0
 INBOX = Path("/home/ann/clips")
@@ -144,6 +147,31 @@ def test_an_output_is_shown_once_it_is_delivered() -> None:
     view = job_view(replace(aimed, delivered_bytes=5, route=route), QUIET)
     assert (view.output, view.output_bytes, view.limit_bytes) == (str(INBOX / "done" / "a.mp4"), 5, 29_999_999)
     assert (view.engine, view.due) == ("local", None)
+
+
+def test_what_was_measured_is_shown_once_it_is_delivered() -> None:
+    """In JSON whole, for people in one line; of an output that was refused nothing is told."""
+    quality = Quality(vmaf_mean=93.06, vmaf_p5=88.01, ssim=0.9834, frames=72)
+    tried = Attempt(id=AttemptId(1), engine=EngineName.LOCAL, how=How.ENCODE, folder=Path("/work"))
+    accepted = replace(tried, verdict=Accept(size_bytes=5, quality=quality))
+    done = job(JobState.DONE, target=INBOX / "a.mp4", delivered_bytes=5, attempts=(accepted,))
+    detail = job_detail(done, QUIET, [])
+    assert detail["quality"] == {"vmaf_mean": 93.06, "vmaf_p5": 88.01, "ssim": 0.9834, "frames": 72}
+    assert quality_text(quality) == "VMAF 93.1, 5th percentile 88.0, SSIM 0.98"
+    refused = replace(tried, verdict=Refuse(reason=Reason.OVER_LIMIT, detail="Too many bytes."), closed=True)
+    assert job_view(replace(done, attempts=(refused,)), QUIET).quality is None
+    assert job_view(replace(done, delivered_bytes=None), QUIET).quality is None
+
+
+@pytest.mark.parametrize(("window", "times"), [(None, (0.0, 30.0)), (Window(start_s=10.0, end_s=12.5), (10.0, 12.5))])
+def test_one_output_tells_what_it_shows(window: Window | None, times: tuple[float, float]) -> None:
+    """All of its source, or the part that was wanted of it; of a person's own edit nobody knows."""
+    media = MEDIA if window is None else MEDIA.cut(window.start_s, window.end_s)
+    done = job(JobState.DONE, target=INBOX / "a.mp4", delivered_bytes=5, media=media)
+    (output,) = job_view(done, QUIET).outputs
+    assert (output.path, output.bytes, (output.start_s, output.end_s)) == (str(INBOX / "a.mp4"), 5, times)
+    (edited,) = job_view(replace(done, instruction="Cut it."), QUIET).outputs
+    assert (edited.start_s, edited.end_s) == (None, None)
 
 
 def test_names_are_kept_in_values_and_made_safe_in_tables() -> None:

@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from nemod.engines.base import EngineError, EngineName, Event, Output, Progress, Task, Token
-from nemod.engines.local.encode import Work
 from nemod.engines.local.faults import of_folder, with_room
+from nemod.engines.local.parts import Fitting
 from nemod.engines.local.tools import Tools, inspect
 from nemod.failure import Failure
 
@@ -60,7 +60,7 @@ class LocalEngine:
             folder = await asyncio.to_thread(_fresh, task.folder)
         except OSError as error:
             raise EngineError(of_folder(error)) from error
-        work = Work(tools=self._tools, task=task, folder=folder, report=reports.put_nowait)
+        work = Fitting(tools=self._tools, task=task, folder=folder, report=reports.put_nowait)
         made: asyncio.Task[Output] = asyncio.create_task(work.output())
         made.add_done_callback(lambda _: reports.put_nowait(None))
         try:

@@ -59,3 +59,12 @@ def no_tone_map(ffmpeg: Path) -> Failure:
         detail=f"The video is HDR, and {ffmpeg} cannot map its tones: it has no zscale filter.",
         hint="Name an ffmpeg with zscale as `ffmpeg` in the config; those of Debian and Homebrew have it.",
     )
+
+
+def no_encoder(ffmpeg: Path, encoder: str) -> Failure:
+    """The preset's codec needs an encoder that this build lacks."""
+    return Failure(
+        kind=Kind.UNSUPPORTED,
+        detail=f"The preset's codec needs {encoder}, and {ffmpeg} was built without it.",
+        hint='Leave `ffmpeg` out of the config to use the one that nemod brings, or set codec = "h264" in the preset.',
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemod.engines.local.sound import Sound, aac
+from nemod.engines.local.sound import Sound, coded
 from nemod.engines.local.tags import metadata
 from nemod.media.formats import source_input
 from nemod.media.info import MediaInfo
@@ -26,7 +26,7 @@ def copy_argv(source: Path, out: Path) -> list[str]:
 
 
 def mux_argv(ffmpeg: Path, picture: Path, sound: Path | None, out: Path, *, media: MediaInfo, keep_location: bool) -> list[str]:
-    """Picture and sound into the final file, the index in front.
+    """Picture and sound into the final file, the index in front. `chapters.write` then makes room into chapters.
 
     The inputs' own time stamps are kept (`-copyts`): ffmpeg would otherwise move each to zero and shift sound against picture.
     """
@@ -40,12 +40,12 @@ def mux_argv(ffmpeg: Path, picture: Path, sound: Path | None, out: Path, *, medi
 def remux_argv(
     ffmpeg: Path, source: Path, sound: Sound | None, out: Path, *, media: MediaInfo, keep_location: bool
 ) -> list[str]:
-    """The picture as it is into a clean MP4; the sound copied or, where players would not take it, encoded."""
+    """The picture as it is into a clean MP4; the sound copied or, where players would not take it, encoded; then as above."""
     assert media.video is not None  # noqa: S101 - as above
     argv = [*head(ffmpeg), *source_input(source), "-map", f"0:{media.video.index}", "-c:v", "copy"]
+    argv += ["-tag:v", "hvc1"] if media.video.codec == "hevc" else []  # Apple's players open no other
     if sound is not None:
-        argv += ["-map", f"0:{sound.stream.index}"]
-        argv += ["-c:a", "copy"] if sound.copy else aac(sound)
+        argv += coded(media, sound)
     return [*argv, *metadata(media, keep_location=keep_location), "-movflags", "+faststart", "-f", "mp4", f"file:{out}"]
 
 

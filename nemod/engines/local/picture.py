@@ -1,23 +1,15 @@
 """One pass of a video encoder over the picture, as it is said to ffmpeg. Pure."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from nemod.config.model import Codec, Speed
+from nemod.engines.local.codecs import RAW, Rate, encoder_args
 from nemod.media.info import MediaInfo
 from nemod.media.inputs import head, timed_input, within
 from nemod.media.look import Picture, filters, untagged
 
 #: A picture that stands longer than this is coded without reordered frames.
 GAP_WITHOUT_B_S = 0.4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """How x264 spends bits: a constant quality (`crf`) or an average (`bitrate_bps`), in pass 1, pass 2 or alone (0)."""
-
-    passing: int
-    crf: float | None = None
-    bitrate_bps: int | None = None
 
 
 def picture_argv(
@@ -30,8 +22,10 @@ def picture_argv(
     stats: Path,
     out: Path | None,
     most_bytes: int = 0,
+    codec: Codec = Codec.H264,
+    speed: Speed = Speed.BALANCED,
 ) -> list[str]:
-    """One x264 pass over the picture track, in a file of its own (None: only to learn from it).
+    """One pass of an encoder over the picture track, in a file of its own (None: only to learn from it).
 
     It is ended once the file has `most_bytes`: far over its limit it is lost anyway, and should not fill the disk.
     """
@@ -51,15 +45,16 @@ def picture_argv(
     argv += ["-vf", ",".join((*within(media), filters(video, picture, start_gap_s=gap))), "-fps_mode", "vfr"]
     if picture.fps is None:
         argv += ["-enc_time_base", "1:90000"]  # a fine clock: one guessed from the frame rate would merge frames
-    argv += ["-c:v", "libx264", "-preset", "slow", "-profile:v", "high", "-g", "250"]
-    if video.longest_step_s > GAP_WITHOUT_B_S:
-        argv += ["-bf", "0"]  # in an MP4 a long still between reordered frames would lengthen the whole
-    argv += ["-color_range", "tv"]
-    if not untagged(video, picture):
-        argv += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
-    argv += ["-crf", f"{rate.crf:g}"] if rate.crf is not None else ["-b:v", str(rate.bitrate_bps)]
-    if rate.passing:
-        argv += ["-pass", str(rate.passing), "-passlogfile", str(stats)]
+    argv += encoder_args(
+        codec,
+        speed,
+        rate,
+        stats=stats,
+        size=(picture.width, picture.height),
+        # In an MP4 a long still between reordered frames would lengthen the whole.
+        reorder=video.longest_step_s <= GAP_WITHOUT_B_S,
+        tagged=not untagged(video, picture),
+    )
     if out is None:
-        return [*argv, "-f", "h264", "file:/dev/null"]  # its bytes are counted by the progress, and take no room
+        return [*argv, "-f", RAW[codec], "file:/dev/null"]  # its bytes are counted by the progress, and take no room
     return [*argv, "-fs", str(most_bytes), "-f", "mp4", f"file:{out}"]

@@ -7,6 +7,7 @@ presets medium and slow); where one is a judgement it says so.
 import math
 from dataclasses import dataclass
 
+from nemod.engines.local import landing, tags
 from nemod.media.info import MediaInfo
 from nemod.media.look import Picture
 
@@ -26,6 +27,10 @@ RATE_BY_PIXELS = 0.75
 #: in a byte. Small files are not worth the thought.
 USEFUL = {"h264": 1.5, "vp8": 1.5, "hevc": 2.5, "vp9": 2.5, "av1": 3.0}
 USEFUL_AT_LEAST = 1_500_000
+#: Below this share of what is useful no picture of the source's size looks good (a judgement: an eighth of a camera's rate).
+STARVED = 0.25
+#: Up to this quality a picture of the source's size is better than any smaller one, and trials are spared.
+COMFORTABLE_CRF = 25.0
 
 
 def fixed_bytes(media: MediaInfo, picture: Picture, sound_bytes: int) -> int:
@@ -33,7 +38,7 @@ def fixed_bytes(media: MediaInfo, picture: Picture, sound_bytes: int) -> int:
     sounds = 0
     if sound_bytes and (audio := media.main_audio) is not None:
         sounds = math.ceil(media.duration_s * audio.sample_rate_hz / AAC_FRAME_SAMPLES)
-    return sound_bytes + ONCE + PER_VIDEO_FRAME * frame_count(media, picture) + PER_AUDIO_FRAME * sounds
+    return sound_bytes + ONCE + tags.bytes_of(media) + PER_VIDEO_FRAME * frame_count(media, picture) + PER_AUDIO_FRAME * sounds
 
 
 def frame_count(media: MediaInfo, picture: Picture) -> int:
@@ -69,8 +74,8 @@ class Spend:
 
 
 def budget_bytes(limit_bytes: int, media: MediaInfo, picture: Picture, sound_bytes: int) -> int:
-    """Bytes for the picture's payload; short clips land less exactly, so they are asked for less at first."""
-    share = 0.97 if media.duration_s < 30 else 0.985
+    """Bytes for the picture's payload, as they are asked for at first."""
+    share = landing.first_share(frame_count(media, picture))
     return int(limit_bytes * share) - fixed_bytes(media, picture, sound_bytes)
 
 
@@ -83,6 +88,16 @@ def useful_bytes(media: MediaInfo, picture: Picture) -> int:
     return max(USEFUL_AT_LEAST, int(video.size_bytes * USEFUL.get(video.codec, 1.0) * shrink))
 
 
+def rate_bps(budget: int, length_s: float) -> int:
+    """The rate that spends a budget."""
+    return max(1000, int(budget * 8 / length_s))
+
+
+def starved(budget: int, useful: int) -> bool:
+    """Whether a budget is so far below what the source holds that a first pass at its size would only tell the obvious."""
+    return useful > USEFUL_AT_LEAST and budget < STARVED * useful
+
+
 def spend(
     predicted_bytes: int, budget: int, useful: int, *, here: Picture, below: tuple[Picture, ...], frames: float, length_s: float
 ) -> Spend:
@@ -92,7 +107,7 @@ def spend(
     coarse, the largest picture below for which it would not be.
     """
     room = min(budget, useful)
-    rate = max(1000, int(room * 8 / length_s))
+    rate = rate_bps(room, length_s)
     finer = 2 ** ((GOOD_CRF - FINE_CRF) / STEPS_PER_HALF)
     for crf, predicted in ((FINE_CRF, predicted_bytes * finer), (GOOD_CRF, float(predicted_bytes))):
         if predicted * PREDICTION <= room:
@@ -111,18 +126,3 @@ def needed_crf(predicted_bytes: int, budget: int, measured: Picture, picture: Pi
     """The quality that a budget would buy at a picture size, from what pass 1 made of another size at `GOOD_CRF`."""
     shrink = (picture.width * picture.height / (measured.width * measured.height)) ** RATE_BY_PIXELS
     return GOOD_CRF + STEPS_PER_HALF * math.log2(max(1.0, predicted_bytes * shrink) / max(1, budget))
-
-
-def corrected(
-    rate_bps: int, *, got_bytes: int, payload_bytes: int, aim_bytes: int, before: tuple[int, int] | None = None
-) -> int:
-    """The rate to ask for after a pass 2 that made a file of `got_bytes`, of them `payload_bytes` of picture.
-
-    `before` is the rate and the payload of the pass before. Clips of few frames answer to a rate less than in proportion; two
-    passes tell how much less.
-    """
-    wanted = max(1, aim_bytes - (got_bytes - payload_bytes)) / max(1, payload_bytes)
-    if before is None or before[0] == rate_bps or before[1] in (0, payload_bytes) or payload_bytes <= 0:
-        return max(1000, int(rate_bps * wanted))
-    answer = math.log(payload_bytes / before[1]) / math.log(rate_bps / before[0])
-    return max(1000, int(rate_bps * max(0.2, min(5.0, wanted ** (1 / min(1.0, max(0.1, answer)))))))

@@ -1,6 +1,11 @@
-"""The pictures that may be tried: sizes from the source's down, and the frame rate. Pure."""
+"""Which picture sizes and frame rates may be tried, and which one measurements speak for. Pure.
+
+Scores are VMAF means (0 to 100) of samples that were given what the whole would leave them, on the source's own size.
+"""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from nemod.config.model import Preset
 from nemod.media.info import VideoStream
@@ -8,6 +13,17 @@ from nemod.media.look import Picture
 
 #: The shorter side of the pictures that are tried, after the source's own.
 RUNGS = (1440, 1080, 900, 720, 540, 432, 360, 288, 240, 180, 144)
+#: With so many bits per pixel and frame a picture is a good guess to begin at; with so many no smaller one is better.
+LIKELY_BPP, PLENTY_BPP = 0.03, 0.15
+#: A larger picture is kept unless a smaller one is better by so much: eyes miss fine detail more than a sample tells.
+CLEARLY = 0.3
+#: So many sizes are measured at most.
+MEASURED_MOST = 5
+#: Half of the frames are worth leaving out where the picture is worse than the first and gains at least the second: what a
+#: viewer loses in smoothness no metric of single pictures tells (a judgement).
+POOR, HALVING_GAIN = 70.0, 8.0
+#: From so many frames a second on, half of them is still even motion.
+HALVED_FROM = 47.0
 
 
 def choose_fps(video: VideoStream, preset: Preset) -> float | None:
@@ -22,15 +38,20 @@ def choose_fps(video: VideoStream, preset: Preset) -> float | None:
 
 def pictures(video: VideoStream, preset: Preset, *, fps: float | None) -> tuple[Picture, ...]:
     """The pictures that may be tried, largest first: the source's own size or the preset's bound, then the rungs below."""
+    short = video.short_side
+    wide, high = (side / short for side in video.display_size)
+    top = min(short, preset.max_height) if preset.max_height is not None else short
+    top = min(top, _tallest(wide, high, fps or video.fps))
+    top -= top % 2  # rounded up, an odd bound would be broken by a pixel
+    sides = [top, *(rung for rung in RUNGS if rung < top * 0.87)]
+    return tuple(picture_of(video, side, fps=fps) for side in sides)
+
+
+def picture_of(video: VideoStream, side: float, *, fps: float | None) -> Picture:
+    """The source's picture with a shorter side of about so many pixels."""
     width, height = video.display_size
     short = min(width, height)
-    top = min(short, preset.max_height) if preset.max_height is not None else short
-    top = min(top, _tallest(width / short, height / short, fps or video.fps))
-    top -= top % 2  # rounded up, an odd bound would be broken by a pixel
-    sides = [top, *(rung for rung in RUNGS if rung < top * 0.95)]
-    return tuple(
-        Picture(width=_even(width * s / short, width), height=_even(height * s / short, height), fps=fps) for s in sides
-    )
+    return Picture(width=_even(width * side / short, width), height=_even(height * side / short, height), fps=fps)
 
 
 def _tallest(wide: float, high: float, fps: float) -> int:
@@ -42,3 +63,70 @@ def _tallest(wide: float, high: float, fps: float) -> int:
 
 def _even(pixels: float, most: int) -> int:
     return max(2, min(round(pixels / 2), most // 2) * 2)
+
+
+def bits_per_pixel(picture: Picture, *, budget_bytes: int, frames: int) -> float:
+    """What a budget leaves for each pixel of each frame."""
+    return budget_bytes * 8 / max(1, frames) / (picture.width * picture.height)
+
+
+def begin_at(ladder: Sequence[Picture], *, budget_bytes: int, frames: int) -> int:
+    """The rung at which to begin measuring: the largest that is likely to have bits enough."""
+    fed = (n for n, p in enumerate(ladder) if bits_per_pixel(p, budget_bytes=budget_bytes, frames=frames) >= LIKELY_BPP)
+    return next(fed, len(ladder) - 1)
+
+
+def to_measure(rungs: int, scores: Mapping[int, float], begin: int) -> tuple[int, ...]:
+    """Which rungs to score next, 0 the largest; none when the best one is known.
+
+    First the likely one and the next larger, side by side; then on in the direction in which it gets better, until the best
+    has a worse one on either side.
+    """
+    if not scores:
+        return tuple(n for n in (begin, begin - 1) if n >= 0) if begin > 0 else tuple(range(min(2, rungs)))
+    if len(scores) >= MEASURED_MOST:
+        return ()
+    top = best(scores)
+    for neighbour in (top - 1, top + 1):
+        if 0 <= neighbour < rungs and neighbour not in scores:
+            return (neighbour,)
+    return ()
+
+
+def best(scores: Mapping[int, float]) -> int:
+    """The rung to take: a larger picture wins unless a smaller one is clearly better."""
+    chosen = min(scores)
+    for rung in sorted(scores):
+        if scores[rung] > scores[chosen] + CLEARLY:
+            chosen = rung
+    return chosen
+
+
+def between(ladder: Sequence[Picture], scores: Mapping[int, float], video: VideoStream) -> Picture:
+    """The best picture, which may lie between the rungs: the top of the parabola through the best and its neighbours."""
+    top = best(scores)
+    around = (top - 1, top, top + 1)
+    if any(n not in scores for n in around):
+        return ladder[top]
+    sides = [math.log2(min(ladder[n].width, ladder[n].height)) for n in around]
+    (a, b, c), (larger, here, smaller) = sides, (scores[n] for n in around)
+    # The vertex of the parabola through three points; flat or hollow ones have none.
+    over = (b - a) ** 2 * (here - smaller) - (b - c) ** 2 * (here - larger)
+    under = (b - a) * (here - smaller) - (b - c) * (here - larger)
+    if under == 0 or here <= max(larger, smaller):
+        return ladder[top]
+    vertex = max((b + c) / 2, min((a + b) / 2, b - over / under / 2))
+    if abs(vertex - b) < math.log2(1.04):
+        return ladder[top]
+    return picture_of(video, 2**vertex, fps=ladder[top].fps)
+
+
+def halved(picture: Picture, video: VideoStream) -> Picture | None:
+    """The same picture with every second frame; None when that would no longer move evenly."""
+    fps = picture.fps if picture.fps is not None else (video.nominal_fps or video.fps)
+    return replace(picture, fps=fps / 2) if fps >= HALVED_FROM and not video.variable else None
+
+
+def halving_pays(whole: float, half: float) -> bool:
+    """Whether half of the frames in better pictures is the better video."""
+    return whole < POOR and half - whole >= HALVING_GAIN

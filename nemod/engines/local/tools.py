@@ -5,11 +5,16 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from nemod.config.model import Codec
+from nemod.engines.local.codecs import CODERS
 from nemod.engines.local.ffmpeg import missing, names_in
 from nemod.failure import Failure, Kind
 from nemod.media.child import run
 
-NEEDED = ("libx264", "aac", "scale", "fps", "aresample", "setparams")
+NEEDED = (
+    *("libx264", "aac", "scale", "fps", "setparams", "bwdif", "colorspace"),
+    *("aresample", "aformat", "pan", "amix", "alimiter", "aphaseshift"),
+)
 TONE_MAP = ("zscale", "tonemap")
 ASK_TIMEOUT_S = 30.0
 
@@ -27,6 +32,15 @@ class Tools:
     def tone_maps(self) -> bool:
         """Whether HDR can be made to look right."""
         return not missing(self.encoders, self.filters, TONE_MAP)
+
+    @property
+    def scores(self) -> bool:
+        """Whether pictures can be compared with their source."""
+        return "libvmaf" in self.filters
+
+    def codes(self, codec: Codec) -> bool:
+        """Whether a codec can be made."""
+        return CODERS[codec].encoder in self.encoders
 
 
 def find_ffmpeg(named: Path | None) -> Path:
