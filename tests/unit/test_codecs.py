@@ -22,19 +22,37 @@ def test_h264() -> None:
     """High, with many reordered pictures where they may be."""
     args = encoder_args(Codec.H264, Speed.BALANCED, Rate(passing=2, bitrate_bps=700_000), stats=STATS, size=HD)
     begin = ["-c:v", "libx264", "-preset", "slow", "-g", "600", *BT709, "-profile:v", "high"]
-    assert args == [*begin, "-bf", "8", "-b:v", "700000", "-pass", "2", "-passlogfile", "/w/stats"]
+    assert args == [*begin, "-bf", "8", "-refs", "8", "-b:v", "700000", "-pass", "2", "-passlogfile", "/w/stats"]
     still = encoder_args(Codec.H264, Speed.FAST, Rate(passing=0, crf=20), stats=STATS, size=HD, reorder=False, tagged=False)
     assert still == ["-c:v", "libx264", "-preset", "medium", "-g", "600", "-color_range", "tv", *["-profile:v", "high"],
-                     "-bf", "0", "-crf", "20"]  # fmt: skip
+                     "-bf", "0", "-refs", "3", "-crf", "20"]  # fmt: skip
 
 
-def test_h264_keeps_to_what_hardware_decodes() -> None:
-    """The slowest presets look back at fewer pictures where those are large: a level above 5.2 would be refused."""
+@pytest.mark.parametrize(
+    ("speed", "size", "references"),
+    [
+        (Speed.FAST, (768, 576), 3),
+        (Speed.BALANCED, (768, 576), 8),
+        (Speed.BEST, (768, 576), 16),
+        (Speed.BALANCED, (1280, 720), 8),
+        (Speed.BEST, (1280, 720), 9),
+        (Speed.BALANCED, (1920, 1080), 4),
+        (Speed.BEST, (1920, 1080), 4),
+        (Speed.BEST, (3840, 2160), 4),
+        (Speed.BEST, (15360, 8640), 1),
+    ],
+)
+def test_h264_looks_back_at_what_common_decoders_keep(speed: Speed, size: tuple[int, int], references: int) -> None:
+    """A level that only new hardware decodes would be bought for very little."""
+    args = encoder_args(Codec.H264, speed, Rate(passing=0, crf=20), stats=STATS, size=size)
+    assert args[args.index("-refs") + 1] == str(references)
+
+
+def test_key_frames_are_further_apart_in_small_pictures() -> None:
+    """Who seeks waits about as long."""
     rate = Rate(passing=0, crf=20)
-    large = encoder_args(Codec.H264, Speed.BEST, rate, stats=STATS, size=(3840, 2160))
-    assert large[large.index("-refs") + 1] == "5"
-    assert "-refs" not in encoder_args(Codec.H264, Speed.BEST, rate, stats=STATS, size=(1920, 1080))
-    assert "-refs" not in encoder_args(Codec.H264, Speed.BALANCED, rate, stats=STATS, size=(3840, 2160))
+    found = [encoder_args(Codec.H264, Speed.BALANCED, rate, stats=STATS, size=size) for size in (HD, (768, 576), (64, 64))]
+    assert [args[args.index("-g") + 1] for args in found] == ["600", "1000", "1000"]
 
 
 def test_hevc() -> None:

@@ -95,6 +95,7 @@ def test_the_passes_over_the_picture() -> None:
     common += ["-vf", chain(VIDEO), "-fps_mode", "vfr", "-enc_time_base", "1:90000"]
     common += ["-c:v", "libx264", "-preset", "slow", "-g", "600", "-color_range", "tv"]
     common += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-profile:v", "high", "-bf", "8"]
+    common += ["-refs", "8"]
     out = ["-fs", "9000000", "-f", "mp4", "file:/work/picture.mp4"]
     stats = ["-passlogfile", "/work/stats"]
     nowhere = ["-f", "h264", "file:/dev/null"]

@@ -53,7 +53,9 @@ def test_between_two_rungs_lies_a_better_one() -> None:
     assert 720 < chosen.height < 810
     assert chosen.width % 2 == chosen.height % 2 == 0
     assert rungs.between(ladder, {1: 76.0, 2: 82.0, 3: 76.0}, video).height in range(700, 760)
+    assert 780 < rungs.between(ladder, {0: 75.82, 1: 80.5, 2: 80.58}, video).height < 840
     assert rungs.between(ladder, {0: 95.0, 1: 84.0}, video) == ladder[0]
+    assert rungs.between(ladder, {0: 80.0, 1: 80.0, 2: 80.0}, video).height in (900, 1080)
 
 
 def test_a_larger_picture_wins_unless_a_smaller_one_is_clearly_better() -> None:

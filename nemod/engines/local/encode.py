@@ -150,14 +150,15 @@ class Work:
         """
         media, top, speed = self.task.media, ladder[0], self.task.preset.speed
         budget, useful = self._budget(top, sounds), plan.useful_bytes(media, top)
+        worth = CODERS[self.task.preset.codec].worth
         predicted = None
         tries = speed is not Speed.FAST and self.tools.scores and budget > 0
-        if not (tries and plan.starved(budget, useful)):
+        if not (tries and plan.starved(int(budget * worth), useful)):
             predicted = await self._first_pass(top, start=SOUND_TO, end=CHOICE_TO)
             if plan.needed_crf(predicted, budget, top, top) <= plan.COMFORTABLE_CRF:
                 return Chosen(picture=top, predicted_bytes=predicted)
         if tries and (best := await self._tried(ladder, sounds)) is not None:
-            starving = best.crf > plan.COMFORTABLE_CRF
+            starving = best.vmaf < plan.LOSSLESS_VMAF
             return Chosen(picture=best.picture, starving=starving, predicted_bytes=predicted if best.picture == top else None)
         if predicted is None:
             predicted = await self._first_pass(top, start=SOUND_TO, end=CHOICE_TO)
@@ -179,8 +180,13 @@ class Work:
             run=lambda argv: self._child(argv, lambda _: None),
         )
         frames = plan.frame_count(media, ladder[0])
-        begin = rungs.begin_at(ladder, budget_bytes=self._budget(ladder[0], sounds), frames=frames)
-        return await trial.best(ladder, begin, lambda picture: self._budget(picture, sounds))
+        worth = CODERS[self.task.preset.codec].worth  # samples are made by x264, which is quick
+
+        def budget_of(picture: Picture) -> int:
+            return int(self._budget(picture, sounds) * worth)
+
+        begin = rungs.begin_at(ladder, budget_bytes=budget_of(ladder[0]), frames=frames)
+        return await trial.best(ladder, begin, budget_of)
 
     def _budget(self, picture: Picture, sounds: Sounds) -> int:
         return plan.budget_bytes(self.task.limit_bytes, self.task.media, picture, sounds.size_bytes)
@@ -253,7 +259,7 @@ class Work:
             smallest = min(landed.size_bytes, smallest or landed.size_bytes)
             if landed.size_bytes <= limit:
                 best = max(best, landed.size_bytes)
-            if best and (stop_early or landing.full_enough(best, limit, speed)):
+            if best and (stop_early or best >= landing.FULL * limit):
                 break
             best = max(best, await self._refitted(landed, sounds, better_than=best))
             if best and (landing.full_enough(best, limit, speed) or (number > 1 and best >= landing.LEAST * limit)):

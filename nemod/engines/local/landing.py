@@ -9,13 +9,15 @@ import math
 from nemod.config.model import Speed
 
 #: What is asked for first, as a share of the limit: short videos land less exactly.
-SHORT_FRAMES, SHORT_SHARE, LONG_SHARE = 600, 0.985, 0.995
+SHORT_FRAMES, SHORT_SHARE, LONG_SHARE = 600, 0.992, 0.997
 #: After a second pass this is accepted: a third one costs much for little, and below it a viewer loses something.
 LEAST = 0.97
 #: A further pass asks for this, and each one after it for a little less.
 AIM, STEP_DOWN = 0.995, 0.003
 #: The sound is chosen so that the file has this share of the limit: its rate is answered within some 2 %.
 SOUND_AIM = 0.9975
+#: So full that not even the sound is made again, which takes a second.
+FULL = 0.995
 #: Full enough: below it a further second pass is worth its time.
 ENOUGH = {Speed.FAST: 0.95, Speed.BALANCED: 0.985, Speed.BEST: 0.99}
 

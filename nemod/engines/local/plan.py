@@ -31,6 +31,8 @@ USEFUL_AT_LEAST = 1_500_000
 STARVED = 0.25
 #: Up to this quality a picture of the source's size is better than any smaller one, and trials are spared.
 COMFORTABLE_CRF = 25.0
+#: Below it a sample shows that there is less than enough, so a rate is asked for (VMAF of 95 is where few see a difference).
+LOSSLESS_VMAF = 95.0
 
 
 def fixed_bytes(media: MediaInfo, picture: Picture, sound_bytes: int) -> int:

@@ -110,11 +110,10 @@ def between(ladder: Sequence[Picture], scores: Mapping[int, float], video: Video
         return ladder[top]
     sides = [math.log2(min(ladder[n].width, ladder[n].height)) for n in around]
     (a, b, c), (larger, here, smaller) = sides, (scores[n] for n in around)
-    # The vertex of the parabola through three points; flat or hollow ones have none.
+    if (larger - here) / (a - b) >= (here - smaller) / (b - c):
+        return ladder[top]  # straight or hollow: no parabola with a top
     over = (b - a) ** 2 * (here - smaller) - (b - c) ** 2 * (here - larger)
     under = (b - a) * (here - smaller) - (b - c) * (here - larger)
-    if under == 0 or here <= max(larger, smaller):
-        return ladder[top]
     vertex = max((b + c) / 2, min((a + b) / 2, b - over / under / 2))
     if abs(vertex - b) < math.log2(1.04):
         return ladder[top]

@@ -25,11 +25,10 @@ TIMEOUT_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """How a picture size did: its VMAF mean, and the constant quality that its budget buys."""
+    """How a picture size did: its VMAF mean with what its budget buys."""
 
     picture: Picture
     vmaf: float
-    crf: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +75,8 @@ class Trial:
         frames = self._frames(picture)
         share = sampling.sample_share(spent, windows=len(self.windows), frames=frames)
         bits = budget_bytes * 8 * share
-        crf = sampling.needed_crf(spent, bits)
-        if crf > sampling.HOPELESS_CRF:
-            return Tried(picture=picture, vmaf=0.0, crf=crf)
+        if sampling.needed_crf(spent, bits) > sampling.HOPELESS_CRF:
+            return Tried(picture=picture, vmaf=0.0)
         length_s = sum(part.length_s for part in self.windows)
         rate = max(1000, int(bits / length_s))
         second = await self.run(self._argv(picture, ["-b:v", str(rate)], 2, stats, out))
@@ -95,7 +93,7 @@ class Trial:
             )
         except NemodError:
             return None
-        return Tried(picture=picture, vmaf=quality.vmaf_mean, crf=crf)
+        return Tried(picture=picture, vmaf=quality.vmaf_mean)
 
     def _frames(self, picture: Picture) -> int:
         video = self._video
