@@ -268,7 +268,8 @@ class Work:
             after = landing.corrected(rate, got_bytes=landed.size_bytes, payload_bytes=payload, aim_bytes=aim, before=before)
             before, rate = (rate, payload), after
         if best:
-            return Output(path=self._out, note=f"{_size(picture)}, two passes at {rate / 1000:,.0f} kbit/s")
+            again = f", the second one {number} times" if number > 1 else ""
+            return Output(path=self._out, note=f"{_size(picture)}, two passes at {rate / 1000:,.0f} kbit/s{again}")
         return Missed(smallest_bytes=smallest)
 
     async def _refitted(self, landed: Landed, sounds: Sounds, *, better_than: int) -> int:

@@ -9,7 +9,7 @@ import math
 from nemod.config.model import Speed
 
 #: What is asked for first, as a share of the limit: short videos land less exactly.
-SHORT_FRAMES, SHORT_SHARE, LONG_SHARE = 600, 0.992, 0.997
+SHORT_FRAMES, SHORT_SHARE, LONG_SHARE = 600, 0.996, 0.998
 #: After a second pass this is accepted: a third one costs much for little, and below it a viewer loses something.
 LEAST = 0.97
 #: A further pass asks for this, and each one after it for a little less.
@@ -19,7 +19,7 @@ SOUND_AIM = 0.9975
 #: So full that not even the sound is made again, which takes a second.
 FULL = 0.995
 #: Full enough: below it a further second pass is worth its time.
-ENOUGH = {Speed.FAST: 0.95, Speed.BALANCED: 0.985, Speed.BEST: 0.99}
+ENOUGH = {Speed.FAST: 0.95, Speed.BALANCED: 0.98, Speed.BEST: 0.99}
 
 
 def first_share(frames: int) -> float:

@@ -14,9 +14,9 @@ from nemod.media.info import MediaInfo
 
 _FRAME = re.compile(r"type:(?P<type>\w) .*?tex:(?P<tex>\d+) mv:(?P<mv>\d+) misc:(?P<misc>\d+)")
 #: Seconds of a sample in all: a share of the video within bounds, in windows of some seconds each.
-SHARE, LEAST_S, MOST_S, EACH_S = 0.12, 5.0, 12.0, 2.5
+SHARE, LEAST_S, MOST_S, EACH_S = 0.12, 4.0, 12.0, 2.0
 #: So many frames of a sample are scored at most.
-SCORED_MOST = 40
+SCORED_MOST = 32
 #: The quality of a sample's first pass; past the second one nothing worth looking at comes out.
 PROBE_CRF, HOPELESS_CRF = 28.0, 46.0
 

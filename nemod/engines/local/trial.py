@@ -45,7 +45,7 @@ class Trial:
     async def best(self, ladder: Sequence[Picture], begin: int, budget_of: Callable[[Picture], int]) -> Tried | None:
         """The picture that looks best with its budget; None when nothing could be measured."""
         tried: dict[int, Tried] = {}
-        while wanted := rungs.to_measure(len(ladder), {rung: one.vmaf for rung, one in tried.items()}, begin):
+        while wanted := rungs.to_measure(ladder, {rung: one.vmaf for rung, one in tried.items()}, begin):
             found = await asyncio.gather(*(self.of(ladder[n], budget_of(ladder[n])) for n in wanted))
             for rung, one in zip(wanted, found, strict=True):
                 if one is None:
@@ -53,7 +53,7 @@ class Trial:
                 tried[rung] = one
         scores = {rung: one.vmaf for rung, one in tried.items()}
         best = tried[rungs.best(scores)]
-        chosen = replace(best, picture=rungs.between(ladder, scores, self._video))
+        chosen = replace(best, picture=rungs.chosen(ladder, scores, self._video))
         half = rungs.halved(chosen.picture, self._video)
         if half is None or best.vmaf >= rungs.POOR:
             return chosen
