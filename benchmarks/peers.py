@@ -27,6 +27,8 @@ class Tool(StrEnum):
     """Who takes part."""
 
     NEMOD = "nemod"
+    FAST = "nemod fast"
+    BEST = "nemod best"
     BARE = "bare"
     FF4D = "ffmpeg4discord"
     REFERENCE = "reference"
@@ -34,6 +36,8 @@ class Tool(StrEnum):
 
 ABOUT = {
     Tool.NEMOD: "`nemod compress CLIP --limit …`",
+    Tool.FAST: '`speed = "fast"` in the preset',
+    Tool.BEST: '`speed = "best"`',
     Tool.BARE: "two passes of x264 medium at the source's size, asked for 98.5 % of the limit",
     Tool.FF4D: "ffmpeg4discord from PyPI, its defaults",
     Tool.REFERENCE: "a rough script that picks a size by samples (`benchmarks/reference.py`)",
@@ -64,7 +68,7 @@ def prepare(tool: Tool, peers: Path) -> None:
     match tool:
         case Tool.FF4D:
             _install_ff4d(peers)
-        case Tool.NEMOD | Tool.BARE | Tool.REFERENCE:
+        case Tool.NEMOD | Tool.FAST | Tool.BEST | Tool.BARE | Tool.REFERENCE:
             return
         case _:
             assert_never(tool)
@@ -76,6 +80,11 @@ def commands(tool: Tool, task: Task, peers: Path) -> list[list[str | Path]]:
         case Tool.NEMOD:
             limit = ["--limit", f"{task.limit_bytes}B"]
             return [[sys.executable, "-m", "nemod", "compress", task.source, *limit, "-o", task.output]]
+        case Tool.FAST | Tool.BEST:
+            config = task.work / "config.toml"
+            config.write_text(f'[presets.fit]\nlimit = {task.limit_bytes}\nspeed = "{tool.split()[1]}"\n')
+            preset = ["--preset", "fit", "--config", config]
+            return [[sys.executable, "-m", "nemod", "compress", task.source, *preset, "-o", task.output]]
         case Tool.BARE:
             return bare(task)
         case Tool.FF4D:
@@ -110,7 +119,7 @@ def tries(tool: Tool, said: str) -> int | None:
             return int(told[1]) if told else None
         case Tool.BARE:
             return 1
-        case Tool.NEMOD:
+        case Tool.NEMOD | Tool.FAST | Tool.BEST:
             return None
         case _:
             assert_never(tool)

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nemod.config.model import Preset
+from nemod.config.model import Preset, Speed
 from nemod.engines.base import Engine, EngineError, Output, Progress, Task
 from nemod.engines.nemo.translate import without_export
 from nemod.failure import Failure, Kind
@@ -82,7 +82,14 @@ async def parcel(task: Task, local: Engine, *, limit_bytes: int, refused: bool) 
     folder.mkdir(mode=0o700, exist_ok=True)
     # Never larger than what the preset asks for in the end: pixels that the result may not have need not travel.
     most = int(min(limit_bytes, 100 * task.media.size_bytes) * _MARGIN)
-    preset = Preset(name="upload", limit_bytes=most, max_height=task.preset.max_height, max_fps=task.preset.max_fps)
+    preset = Preset(
+        name="upload",
+        limit_bytes=most,
+        max_height=task.preset.max_height,
+        max_fps=task.preset.max_fps,
+        audio=task.preset.audio,
+        speed=Speed.FAST,  # there is room enough, and the cloud makes the picture that counts
+    )
     for number, how in enumerate(choices, 1):
         work = replace(
             task,
