@@ -165,7 +165,7 @@ def job_view(job: Job, scene: Scene) -> JobView:
 
 def quality_text(quality: Quality) -> str:
     """What was measured, for reading: "VMAF 93.1, 5th percentile 88.0, SSIM 0.98"."""
-    return f"VMAF {quality.vmaf_mean:.1f}, 5th percentile {quality.vmaf_p5:.1f}, SSIM {quality.ssim:.2f}"
+    return f"VMAF {quality.vmaf_mean:.1f}, 5th percentile {quality.vmaf_p5:.1f}, SSIM {quality.ssim:.3f}"
 
 
 def part_text(output: OutputView) -> str:

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from nemod.cli.common import ConfigOption, JsonOption, complete_preset, find_preset, places, presets_of, print_json, say
+from nemod.cli.common import (
+    ConfigOption,
+    JsonOption,
+    complain,
+    complete_preset,
+    find_preset,
+    places,
+    presets_of,
+    print_json,
+    say,
+)
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Preset
 from nemod.config.units import format_exact
@@ -68,7 +78,7 @@ def check(
         print_json(answer)
     else:
         _print_answer(answer)
-    if not answer["ok"] or (goal is None and answer["quality"] is None):
+    if not answer["ok"] or (original is not None and answer["quality"] is None):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -87,6 +97,9 @@ def _original(source: Path) -> Shown:
 
 def _measured(ffmpeg: Path, original: Shown, made: Shown) -> dict[str, Any] | None:
     """What `--json` prints of the quality; None when it could not be measured, and it is said why."""
+    was_s, now_s = original.parts[0].duration_s, made.parts[0].duration_s
+    if abs(was_s - now_s) > max(0.5, 0.01 * was_s):
+        complain(f"It lasts {now_s:,.1f} s and its source {was_s:,.1f} s: both are compared from their beginnings on.")
     patience = max(QUALITY_LEAST_S, QUALITY_PER_S * made.parts[0].duration_s)
     try:
         return asdict(asyncio.run(compare(ffmpeg, original, made, timeout_s=patience)))

@@ -247,6 +247,8 @@ def _report(done: Done, *, as_json: bool) -> None:
         if len(parts) > 1 or _is_a_part(job):
             for part in parts:
                 say(f"  {safe(str(done.wanted.outbox / Path(part.path).name))}  ({part_text(part)})")
+        if job.attempts[-1].note and job.attempts[-1].how is not How.PASS:
+            say(f"  {safe(job.attempts[-1].note)}")
         if quality is not None:
             say(f"  {quality_text(quality)}")
     if done.failure is not None:
@@ -287,6 +289,7 @@ def result(done: Done) -> dict[str, Any]:
         "quality": asdict(quality) if job is not None and delivered and (quality := quality_of(job)) is not None else None,
         "limit_bytes": limit,
         "engine": job.attempts[-1].engine.value if job is not None and job.attempts else None,
+        "note": job.attempts[-1].note if job is not None and delivered else None,
         "verdict": VERDICTS[job.attempts[-1].how] if job is not None and delivered else "failed",
         "seconds": round(done.seconds, 3),
         "failure": None if done.failure is None else asdict(failure_view(done.failure)),

@@ -171,6 +171,11 @@ class MediaInfo:
         return max(self.duration_s, 0.04)
 
     @property
+    def picture_s(self) -> float:
+        """The length of the picture track alone, for its rate: the sound may go on for longer."""
+        return self.length_s if self.video is None else max(self.video.end_s - self.video.start_s, 0.04)
+
+    @property
     def first_s(self) -> float:
         """When the file begins: its earlier track's first time stamp, but not the few samples that prime an AAC decoder."""
         if self.origin_s is not None:

@@ -13,7 +13,7 @@ from nemod.media.info import MediaInfo, Window
 
 #: Containers with an index, in which a seek lands at or before the time; elsewhere it may land behind, so it begins earlier.
 INDEXED = ("mov", "matroska")
-EARLIER_S = 10.0
+EARLIER_S, NEAR_S = 60.0, 10.0
 #: Clocks are so coarse: what is nearer is the same moment.
 CLOCK_S = 0.0005
 #: So long before the end a picture that stands there is repeated.
@@ -25,15 +25,17 @@ def head(ffmpeg: Path) -> list[str]:
     return [str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-y", "-progress", "pipe:1"]
 
 
-def timed_input(path: Path, media: MediaInfo) -> list[str]:
+def timed_input(path: Path, media: MediaInfo, *, near: bool = False) -> list[str]:
     """An input whose time begins at zero for picture and sound alike; of a window, shortly before it.
 
     Picture and sound are read by two runs. Left to itself ffmpeg moves the tracks that are *mapped* to zero, so for MPEG
     streams each would begin at once, however late it was. A seek alone is exact to a key frame only; `within` does the rest.
+
+    `near` seeks less far back, where a window that lacks its first pictures does no harm.
     """
     seek: list[str] = []
     if media.window is not None:
-        start = _first_picture_s(media.window) - (0.5 if media.container.startswith(INDEXED) else EARLIER_S)
+        start = _first_picture_s(media.window) - (0.5 if media.container.startswith(INDEXED) else NEAR_S if near else EARLIER_S)
         seek = ["-noaccurate_seek", "-ss", f"{start:.6f}"] if start > 0 else []
     return [*seek, "-copyts", "-itsoffset", f"{0 - media.first_s:.6f}", *source_input(path)]
 

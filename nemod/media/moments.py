@@ -53,7 +53,7 @@ def moments_argv(ffmpeg: Path, source: Path, media: MediaInfo, *, since_s: float
     """The times of the pictures from one time to another, the last one included, as lines of text."""
     assert media.video is not None  # noqa: S101 - asked above
     near = replace(media, window=Window(start_s=max(0.0, since_s), end_s=until_s), origin_s=media.first_s)
-    chain = f"trim=start={since_s:.6f}:end={until_s + CLOCK_S:.6f},scale=16:16"
+    chain = f"settb=AVTB,trim=start={since_s:.6f}:end={until_s + CLOCK_S:.6f},scale=16:16"
     argv = [str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", *timed_input(source, near)]
     argv += ["-map", f"0:{media.video.index}", "-vf", chain, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000"]
     return [*argv, "-c:v", "rawvideo", "-f", "framecrc", "-"]

@@ -147,7 +147,7 @@ def compare_argv(
         pads = ""
         for part in shown.parts:
             number = next(numbers)
-            argv += timed_input(shown.path, part)
+            argv += timed_input(shown.path, part, near=len(shown.parts) > 1)  # samples lack the same pictures on both sides
             pads += f"[p{number}]"
             steps = piece(part, fps) if len(shown.parts) > 1 else steady(part, fps)
             graph.append(f"[{number}:{_video(part).index}]{','.join(steps)}[p{number}]")

@@ -20,7 +20,7 @@ from tests.support.clips import clip, make_clip
 
 KEYS = {
     *("source", "output", "outputs", "input_bytes", "output_bytes", "limit_bytes", "engine", "verdict", "seconds", "failure"),
-    "quality",
+    *("quality", "note"),
 }
 
 

@@ -70,7 +70,7 @@ def test_hevc() -> None:
 def test_av1() -> None:
     """A quality in quarters; the pass that only predicts is a quick one."""
     args = encoder_args(Codec.AV1, Speed.BEST, Rate(passing=0, crf=23.1), stats=STATS, size=HD)
-    assert args == ["-c:v", "libsvtav1", "-preset", "5", "-g", "600", *BT709, "-svtav1-params", "crf=36.25"]
+    assert args == ["-c:v", "libsvtav1", "-preset", "5", "-g", "600", *BT709, "-crf", "36", "-svtav1-params", "crf=36.25"]
     first = encoder_args(Codec.AV1, Speed.BEST, Rate(passing=1, crf=20), stats=STATS, size=(1920, 1080))
     assert first[first.index("-preset") + 1] == "8"
     assert first[-1] == "lp=2:crf=31"

@@ -208,24 +208,41 @@ def test_frame_rates_as_cameras_have_them(fps: float, nominal: float, most: floa
     assert found == (None if chosen is None else pytest.approx(chosen))
 
 
-@given(media=clips(), limit=st.integers(10_000, 50_000_000))
-def test_what_is_called_impossible_comes_with_a_limit_that_is_not(media: MediaInfo, limit: int) -> None:
+@given(media=clips(), predicted=st.integers(1000, 10**9), limit=st.integers(2_000, 50_000_000))
+def test_what_is_called_impossible_comes_with_a_limit_that_is_not(media: MediaInfo, predicted: int, limit: int) -> None:
     """Whoever does as the hint says gets a file: with the limit, or with the length."""
-    failure = fitting.possible(media, limit)
-    if failure is None:
+
+    def need(part: MediaInfo, at_limit: int) -> int:
+        track = sound.choose_sound(part, FREE, at_limit)
+        heard = 0 if track is None else math.ceil(track.bitrate_bps * part.length_s / 8)
+        made = math.ceil(predicted * part.length_s / media.length_s)
+        return fitting.need_bytes(part, FREE, sound_bytes=heard, predicted_bytes=made)
+
+    needed = need(media, limit)
+    if needed <= limit:
         return
-    figures = [int(f.replace(",", "")) for f in re.findall(r"about ([\d,]+) ", failure.hint)]
+    failure = fitting.Impossible(limit_bytes=limit, need_bytes=needed, duration_s=media.duration_s)
+    figures = [int(f.replace(",", "")) for f in re.findall(r"about ([\d,]+) ", failure.failure.hint)]
     least, longest_s = (*figures, 0)[:2]  # no length is told where none is worth it
     assert least > limit
-    assert fitting.possible(media, least) is None
-    shorter = replace(media, duration_s=max(0.0, longest_s - 0.5))  # it is told in whole seconds
-    assert fitting.possible(shorter, limit) is None
+    assert need(media, least) <= least
+    if longest_s >= 1:
+        shorter = longest_s - 0.5  # it is told in whole seconds
+        assert need(media.cut(0.0, shorter), limit) <= limit
 
 
 def test_a_blink_is_always_tried() -> None:
     """Under a second no rate means anything."""
-    assert fitting.possible(replace(MEDIA, duration_s=0.9), 10_000) is None
-    assert fitting.possible(replace(MEDIA, duration_s=90.0), 10_000) is not None
+    assert fitting.surely(replace(MEDIA, duration_s=0.9), 10_000, 0)
+    assert not fitting.surely(replace(MEDIA, duration_s=90.0), 10_000, 0)
+
+
+def test_calm_pictures_need_little() -> None:
+    """A still that is shown for two minutes fits where a table of rates would say that it cannot."""
+    still = replace(MEDIA, duration_s=120.0, audio=(), video=replace(VIDEO, start_s=0.0, end_s=120.0))
+    assert not fitting.surely(still, 200_000, 0)
+    assert fitting.need_bytes(still, FREE, sound_bytes=0, predicted_bytes=100_000) <= 200_000
+    assert fitting.need_bytes(still, FREE, sound_bytes=0, predicted_bytes=40_000_000) > 200_000
 
 
 UNBOUNDED = 10**12

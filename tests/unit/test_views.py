@@ -157,7 +157,7 @@ def test_what_was_measured_is_shown_once_it_is_delivered() -> None:
     done = job(JobState.DONE, target=INBOX / "a.mp4", delivered_bytes=5, attempts=(accepted,))
     detail = job_detail(done, QUIET, [])
     assert detail["quality"] == {"vmaf_mean": 93.06, "vmaf_p5": 88.01, "ssim": 0.9834, "frames": 72}
-    assert quality_text(quality) == "VMAF 93.1, 5th percentile 88.0, SSIM 0.98"
+    assert quality_text(quality) == "VMAF 93.1, 5th percentile 88.0, SSIM 0.983"
     refused = replace(tried, verdict=Refuse(reason=Reason.OVER_LIMIT, detail="Too many bytes."), closed=True)
     assert job_view(replace(done, attempts=(refused,)), QUIET).quality is None
     assert job_view(replace(done, delivered_bytes=None), QUIET).quality is None

@@ -148,7 +148,9 @@ def encoder_args(
             if size[0] * size[1] > LARGE_PIXELS:
                 own = {"lp": "2"}
             if rate.crf is not None:
-                own |= {"crf": f"{coder.crf(rate.crf):g}"}  # ffmpeg's own option knows whole numbers only
+                # ffmpeg's own option knows whole numbers only; older encoders know no others, and pass over the finer one.
+                argv += ["-crf", f"{coder.crf(rate.crf):.0f}"]
+                own |= {"crf": f"{coder.crf(rate.crf):g}"}
             else:
                 argv += _rate(rate, None)
     if own:

@@ -28,8 +28,8 @@ from nemod.media.verdict import How
 
 #: Pass 2 is run again this often at one picture size, and so many sizes are tried.
 TRIES, SIZES = 3, 4
-#: The same where a rate is asked for as a constant quality, which answers by the content.
-QUALITY_TRIES = 5
+#: The same where the answer is less sure (a rate that is asked for as a constant quality) or costs nothing (very few frames).
+MORE_TRIES, FEW_FRAMES = 5, 100
 NICENESS = 5
 #: Where in the whole work its parts lie, for progress.
 SOUND_TO, CHOICE_TO, FIRST_TO, PICTURE_TO = 0.03, 0.2, 0.4, 0.97
@@ -124,12 +124,11 @@ class Work:
             raise EngineError(no_tone_map(self.tools.ffmpeg))
         if not self.tools.codes(preset.codec):
             raise EngineError(no_encoder(self.tools.ffmpeg, CODERS[preset.codec].encoder))
-        if refusal := fitting.refusal(media, limit):
-            raise refusal if preset.limit_bytes is not None else EngineError(fitting.small_already())
         sounds = await self._sound(choose_sound(media, preset, limit))
         ladder = rungs.pictures(video, preset, fps=rungs.choose_fps(video, preset))
         if preset.limit_bytes is None:
             return await self._faithful(ladder[0], sounds)
+        await self._fits_at_all(ladder[-1], sounds)
         chosen = await self._choose(ladder, sounds)
         smallest: int | None = None
         for picture in (chosen.picture, *(p for p in ladder if p.width < chosen.picture.width * 0.95))[:SIZES]:
@@ -138,8 +137,17 @@ class Work:
             if isinstance(result, Output):
                 return result
             smallest = min((b for b in (smallest, result.smallest_bytes) if b is not None), default=None)
-        need = max(smallest or fitting.least_bytes(media, sounds.size_bytes), limit + 1)
-        raise fitting.Impossible(limit_bytes=limit, need_bytes=need, duration_s=media.duration_s)
+        raise fitting.Impossible(limit_bytes=limit, need_bytes=max(smallest or 0, limit + 1), duration_s=media.duration_s)
+
+    async def _fits_at_all(self, smallest: Picture, sounds: Sounds) -> None:
+        """Raise where not even the smallest picture would be worth looking at: a first pass over it tells, not a table."""
+        media, limit = self.task.media, self.task.limit_bytes
+        if fitting.surely(media, limit, sounds.size_bytes):
+            return
+        predicted = await self._first_pass(smallest, start=SOUND_TO, end=CHOICE_TO)
+        need = fitting.need_bytes(media, self.task.preset, sound_bytes=sounds.size_bytes, predicted_bytes=predicted)
+        if need > limit:
+            raise fitting.Impossible(limit_bytes=limit, need_bytes=need, duration_s=media.duration_s)
 
     # -- which picture ----------------------------------------------------------------------------------------------------
 
@@ -209,7 +217,7 @@ class Work:
         budget, useful = self._budget(picture, sounds), plan.useful_bytes(media, picture)
         if budget <= 0:
             return Missed()
-        length, frames = media.length_s, plan.frame_count(media, picture)
+        length, frames = media.picture_s, plan.frame_count(media, picture)
         if chosen.starving and CODERS[self.task.preset.codec].two_pass:
             rate = plan.rate_bps(budget, length)
             made = await self._first_pass(picture, start=CHOICE_TO, end=FIRST_TO, rate_bps=rate)
@@ -222,6 +230,7 @@ class Work:
             encoding = Span(stage=f"encoding, {_size(picture)}", start=FIRST_TO, end=PICTURE_TO)
             landed = await self._land(picture, Rate(passing=0, crf=spend.crf), sounds, encoding)
             if landed.size_bytes <= limit:
+                await self._roomy(sounds, landed)
                 note = f"{_size(picture)}, constant quality {spend.crf:g}; more bytes would show nothing more"
                 return Output(path=self._out, note=note)
         return await self._two_pass(picture, spend.bitrate_bps, predicted, sounds, stop_early=useful < budget)
@@ -245,15 +254,17 @@ class Work:
     ) -> Output | Missed:
         """Pass 2, its difference to the limit taken up by the sound; again with a corrected rate while that is not enough."""
         limit, speed = self.task.limit_bytes, self.task.preset.speed
-        first_bps = predicted * 8 / self.task.media.length_s
+        first_bps = predicted * 8 / self.task.media.picture_s
         best = 0
         smallest: int | None = None
         before: tuple[int, int] | None = None
-        tries = TRIES if CODERS[self.task.preset.codec].two_pass else QUALITY_TRIES
+        few = plan.frame_count(self.task.media, picture) < FEW_FRAMES
+        tries = TRIES if CODERS[self.task.preset.codec].two_pass and not few else MORE_TRIES
         for number in range(1, tries + 1):
-            span = Span(
-                stage=f"pass 2, {_size(picture)}" + (f", try {number}" if number > 1 else ""), start=FIRST_TO, end=PICTURE_TO
-            )
+            again = f", try {number}" if number > 1 else ""
+            # Each further try takes half of what is left of the way, so that nobody is shown a way back.
+            begin, end = (PICTURE_TO - (PICTURE_TO - FIRST_TO) / 2 ** (number - n) for n in (1, 0))
+            span = Span(stage=f"pass 2, {_size(picture)}{again}", start=begin, end=end)
             asked = second_pass(self.task.preset.codec, rate, first_crf=plan.GOOD_CRF, first_bps=first_bps)
             landed = await self._land(picture, asked, sounds, span, better_than=best)
             smallest = min(landed.size_bytes, smallest or landed.size_bytes)
@@ -280,9 +291,24 @@ class Work:
         sound = refit(sounds.sound, slack, self.task.media.length_s)
         if sound is None:
             return 0
-        again = await self._sound(sound, name="refitted.mp4")
+        again = await self._sound(sound, name="refitted.mp4", at=PICTURE_TO)
         size = await self._mux(again, better_than=better_than)
         return size if size <= self.task.limit_bytes else 0
+
+    async def _roomy(self, sounds: Sounds, landed: Landed) -> None:
+        """Where the picture leaves room, the sound is what it would be if nothing had to be saved."""
+        sound = remux_sound(self.task.media, self.task.preset)
+        if (
+            sound is None
+            or sounds.sound is None
+            or sounds.sound.copy
+            or landed.size_bytes >= landing.ROOMY * self.task.limit_bytes
+        ):
+            return
+        sound = replace(sound, copy=sound.copy and self.task.media.window is None and not self.task.media.damaged)
+        better = await self._sound(sound, name="roomy.mp4", at=PICTURE_TO)
+        if better.size_bytes > sounds.size_bytes:
+            await self._mux(better, better_than=landed.size_bytes)
 
     async def _land(self, picture: Picture, rate: Rate, sounds: Sounds, span: Span, *, better_than: int = 0) -> Landed:
         """One encode and its mux; the file becomes the output if it fits and is fuller than what is there."""
@@ -294,19 +320,19 @@ class Work:
         muxed = self.folder / "muxed.mp4"
         location = self.task.preset.keep_location
         argv = mux_argv(self.tools.ffmpeg, self._track, sounds.file, muxed, media=self.task.media, keep_location=location)
-        await self._run(argv, Span(stage="wrapping", start=PICTURE_TO, end=1.0))
+        await self._run(argv, Span(stage="wrapping", start=PICTURE_TO, end=PICTURE_TO))
         await asyncio.to_thread(chapters.write, muxed, self.task.media.chapter_marks)
         size = muxed.stat().st_size
         if better_than < size <= self.task.limit_bytes:
             muxed.replace(self._out)
         return size
 
-    async def _sound(self, sound: Sound | None, name: str = "sound.mp4") -> Sounds:
+    async def _sound(self, sound: Sound | None, name: str = "sound.mp4", at: float = 0.0) -> Sounds:
         if sound is None:
             return Sounds()
         file = self.folder / name
         argv = sound_argv(self.tools.ffmpeg, self.task.source, self.task.media, sound, file)
-        await self._run(argv, Span(stage="sound", start=0.0, end=SOUND_TO))
+        await self._run(argv, Span(stage="sound", start=at, end=max(at, SOUND_TO)))
         return Sounds(sound=sound, file=file, size_bytes=await asyncio.to_thread(payload_bytes, file))
 
     # -- children ---------------------------------------------------------------------------------------------------------

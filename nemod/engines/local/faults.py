@@ -8,6 +8,14 @@ from pathlib import Path
 from nemod.failure import Failure, Kind, failure_of
 from nemod.media.child import Finished
 
+#: How a full disk is told.
+_FULL = (
+    "No space left on device",
+    "Disk quota exceeded",
+    # x264's words for a log of a first pass that could not be written, or was not written whole.
+    "stats file could not be written",
+    "at stats line",
+)
 #: Who speaks in ffmpeg, with its address in memory: "[out#0/mp4 @ 0x55a0…] ".
 _SPEAKER = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )+")
 
@@ -30,7 +38,7 @@ def with_room(failure: Failure, limit_bytes: int) -> Failure:
 def of_child(finished: Finished, stage: str) -> Failure:
     """A child ended with an error."""
     said = finished.stderr_tail
-    if "No space left on device" in said or "Disk quota exceeded" in said:
+    if any(words in said for words in _FULL):
         return of_folder(OSError(errno.ENOSPC, "full"))
     if finished.timed_out:
         return Failure(

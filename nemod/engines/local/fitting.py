@@ -2,21 +2,42 @@
 
 import math
 
+from nemod.config.model import Preset
 from nemod.engines.base import EngineError
-from nemod.engines.local.plan import fixed_bytes
+from nemod.engines.local.plan import GOOD_CRF, STEPS_PER_HALF, fixed_bytes
+from nemod.engines.local.sound import choose_sound
 from nemod.failure import Failure, Kind
 from nemod.media.info import MediaInfo
 from nemod.media.look import Picture
 
-#: Below these nothing is worth looking at or listening to; a limit that asks for less is impossible.
-LEAST_VIDEO_BPS, LEAST_SOUND_BPS, LEAST_FILE = 30_000, 24_000, 4_000
+#: The smallest picture that is ever made, for what its container takes.
+SMALLEST = Picture(width=256, height=144)
+
+#: Whatever a picture shows, at this rate the smallest is worth looking at; below it, only a first pass tells.
+SURE_VIDEO_BPS, LEAST_FILE = 30_000, 2_000
+#: The coarsest constant quality that is still worth looking at, in the smallest picture (a judgement: words cannot be read, who
+#: is who and what goes on can be seen).
+WORST_CRF = 38.0
 
 
-def least_bytes(media: MediaInfo, sound_bytes: int) -> int:
-    """The smallest file that is worth making of a source, with a sound track of so many bytes."""
-    smallest = Picture(width=256, height=144)
-    picture = LEAST_VIDEO_BPS * media.length_s / 8
-    return math.ceil((fixed_bytes(media, smallest, sound_bytes) + picture) / 0.97)
+def surely(media: MediaInfo, limit_bytes: int, sound_bytes: int) -> bool:
+    """Whether a limit can be met, whatever is seen; of less than a second only trying tells."""
+    picture = SURE_VIDEO_BPS * media.picture_s / 8
+    return media.duration_s < 1.0 or limit_bytes * 0.97 >= fixed_bytes(media, SMALLEST, sound_bytes) + picture
+
+
+def need_bytes(media: MediaInfo, preset: Preset, *, sound_bytes: int, predicted_bytes: int) -> int:
+    """The smallest file that is worth making, from what a first pass over the smallest picture has made at `GOOD_CRF`.
+
+    A higher limit gives the sound more, too, so that it is asked for what it would have there.
+    """
+    picture = predicted_bytes * 2 ** ((GOOD_CRF - WORST_CRF) / STEPS_PER_HALF)
+    need = 0
+    for _ in range(8):
+        sound = choose_sound(media, preset, max(need, 1))
+        heard = 0.0 if sound is None else 1.05 * sound.bitrate_bps * media.length_s / 8
+        need = math.ceil((fixed_bytes(media, SMALLEST, max(sound_bytes, math.ceil(heard))) + picture) / 0.97)
+    return max(need, LEAST_FILE)
 
 
 class Impossible(EngineError):  # noqa: N818 - a state, not an error
@@ -36,21 +57,6 @@ class Impossible(EngineError):  # noqa: N818 - a state, not an error
 def likely_s(limit_bytes: int, need_bytes: int, duration_s: float) -> float:
     """How much of a video a limit holds, if every second of it needs the same; `need_bytes` are needed for all of it."""
     return max(0.0, duration_s * (limit_bytes - LEAST_FILE) / need_bytes)
-
-
-def refusal(media: MediaInfo, limit_bytes: int) -> Impossible | None:
-    """Why a limit cannot be met with anything worth looking at; None: it may be met."""
-    sound = math.ceil(LEAST_SOUND_BPS * media.length_s / 8) if media.main_audio is not None else 0
-    need = max(LEAST_FILE, least_bytes(media, sound))
-    if need <= limit_bytes or (media.duration_s < 1.0 and limit_bytes >= LEAST_FILE):  # of a blink only trying tells
-        return None
-    return Impossible(limit_bytes=limit_bytes, need_bytes=need, duration_s=media.duration_s)
-
-
-def possible(media: MediaInfo, limit_bytes: int) -> Failure | None:
-    """The failure of a `refusal`."""
-    found = refusal(media, limit_bytes)
-    return None if found is None else found.failure
 
 
 def _failure(limit_bytes: int, need_bytes: int, duration_s: float, longest_s: float) -> Failure:

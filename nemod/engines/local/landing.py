@@ -18,8 +18,10 @@ AIM, STEP_DOWN = 0.995, 0.003
 SOUND_AIM = 0.9975
 #: So full that not even the sound is made again, which takes a second.
 FULL = 0.995
+#: Below this share of the limit there is room for the source's own sound.
+ROOMY = 0.9
 #: Full enough: below it a further second pass is worth its time.
-ENOUGH = {Speed.FAST: 0.95, Speed.BALANCED: 0.98, Speed.BEST: 0.99}
+ENOUGH = {Speed.FAST: 0.97, Speed.BALANCED: 0.98, Speed.BEST: 0.99}
 
 
 def first_share(frames: int) -> float:

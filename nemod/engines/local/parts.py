@@ -123,7 +123,7 @@ class Fitting:
         media = self.task.media
         begin = 0.0 if media.window is None else media.window.start_s
         borders = [begin]
-        for cut in cuts(media.duration_s, count):
+        for cut in cuts(min(media.duration_s, media.picture_s), count):  # sound that goes on alone goes with the last part
             came = await shown_at(self.tools.ffmpeg, self.task.source, media, begin + cut)
             borders.append(came if came is not None and begin + cut - came <= STILL_S else begin + cut)
         borders.append(begin + media.duration_s)

@@ -7,7 +7,7 @@ Rules kept here:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nemod.engines.local import rungs, sampling
@@ -21,6 +21,7 @@ from nemod.media.look import Picture, filters, untagged
 from nemod.media.quality import Shown, compare, grid_fps, piece
 
 TIMEOUT_S = 600.0
+SMALL_PIXELS = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class Trial:
     windows: tuple[MediaInfo, ...]
     folder: Path
     run: Callable[[Sequence[str]], Awaitable[Finished]]
+    #: Encoded side by side, scored one by one: a scoring keeps pictures of both sides in memory, and uses all processors.
+    scoring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def best(self, ladder: Sequence[Picture], begin: int, budget_of: Callable[[Picture], int]) -> Tried | None:
         """The picture that looks best with its budget; None when nothing could be measured."""
@@ -78,19 +81,20 @@ class Trial:
         if sampling.needed_crf(spent, bits) > sampling.HOPELESS_CRF:
             return Tried(picture=picture, vmaf=0.0)
         length_s = sum(part.length_s for part in self.windows)
-        rate = max(1000, int(bits / length_s))
+        rate = max(1000, int(bits / sum(part.picture_s for part in self.windows)))
         second = await self.run(self._argv(picture, ["-b:v", str(rate)], 2, stats, out))
         if second.returncode:
             return None
         try:
-            quality = await compare(
-                self.tools.ffmpeg,
-                Shown(path=self.source, parts=self.windows),
-                Shown(path=out, parts=(_made(self.media, picture, length_s),)),
-                fps=picture.fps,
-                frames_most=sampling.SCORED_MOST,
-                timeout_s=TIMEOUT_S,
-            )
+            async with self.scoring:
+                quality = await compare(
+                    self.tools.ffmpeg,
+                    Shown(path=self.source, parts=self.windows),
+                    Shown(path=out, parts=(_made(self.media, picture, length_s),)),
+                    fps=picture.fps,
+                    frames_most=sampling.SCORED_MOST,
+                    timeout_s=TIMEOUT_S,
+                )
         except NemodError:
             return None
         return Tried(picture=picture, vmaf=quality.vmaf_mean)
@@ -105,19 +109,24 @@ class Trial:
         assert self.media.video is not None  # noqa: S101 - Examine lets nothing without a picture through
         return self.media.video
 
+    @property
+    def _preset(self) -> str:
+        """Quick where pictures are large; where they are small the quick ways would count against the larger of them."""
+        return "veryfast" if self._video.width * self._video.height > SMALL_PIXELS else "medium"
+
     def _argv(self, picture: Picture, rate: list[str], passing: int, stats: Path, out: Path | None) -> list[str]:
         video = self._video
         argv, chains = head(self.tools.ffmpeg), []
         fps = picture.fps or grid_fps(video)
         look = filters(replace(video, interlaced=False), picture, start_gap_s=0.0)
         for number, part in enumerate(self.windows):
-            argv += timed_input(self.source, part)
+            argv += timed_input(self.source, part, near=True)
             chain = ",".join((*piece(part, fps), look))  # windows that drift apart by a frame would be scored as ruins
             chains.append(f"[{number}:{video.index}]{chain}[v{number}]")
         joined = "".join(f"[v{number}]" for number in range(len(self.windows)))
         chains.append(f"{joined}concat=n={len(self.windows)}[v]")
         argv += ["-filter_complex", ";".join(chains), "-map", "[v]", "-fps_mode", "vfr", "-enc_time_base", "1:90000"]
-        argv += ["-c:v", "libx264", "-preset", "veryfast", "-g", str(KEYINT), *rate]
+        argv += ["-c:v", "libx264", "-preset", self._preset, "-g", str(KEYINT), *rate]
         argv += ["-pass", str(passing), "-passlogfile", str(stats)]
         return [*argv, "-f", "h264", "file:/dev/null"] if out is None else [*argv, "-f", "mp4", f"file:{out}"]
 
