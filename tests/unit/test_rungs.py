@@ -65,6 +65,14 @@ def test_a_larger_picture_wins_unless_a_smaller_one_is_clearly_better() -> None:
     assert rungs.best({0: 90.0, 1: 90.2, 2: 90.4}) == 2
 
 
+def test_a_still_screen_is_climbed_to_its_full_size() -> None:
+    """Measured on one: each size is better than the one below, and the search does not believe that it will end."""
+    video = replace(VIDEO, width=640, height=360)
+    ladder = rungs.pictures(video, FREE, fps=None)
+    scores = climbed({360: 97.43, 288: 92.33, 240: 88.97, 180: 87.71, 144: 81.17}, ladder, begin=4)
+    assert rungs.chosen(ladder, scores, video) == ladder[0]
+
+
 def test_half_of_the_frames_go_only_where_the_picture_is_poor_and_gains_much() -> None:
     """Smooth motion is worth more than a few points; uneven motion is never made."""
     fast = replace(VIDEO, fps=59.94, nominal_fps=59.94, variable=False)

@@ -18,7 +18,9 @@ LIKELY_BPP, PLENTY_BPP = 0.03, 0.15
 #: A larger picture is kept unless a smaller one is better by so much: eyes miss fine detail more than a sample tells.
 CLEARLY = 0.3
 #: So many sizes are measured at most.
-MEASURED_MOST = 5
+MEASURED_MOST = 6
+#: A step that gains so much is followed by one of two rungs.
+STEEP = 3.0
 #: How fast a picture gets worse beside its best size: VMAF for an octave (twice the side), squared; 11 to 14 on clips that were
 #: measured at four sizes.
 BENT = 12.0
@@ -84,18 +86,20 @@ def begin_at(ladder: Sequence[Picture], *, budget_bytes: int, frames: int) -> in
 def to_measure(ladder: Sequence[Picture], scores: Mapping[int, float], begin: int) -> tuple[int, ...]:
     """Which rungs to score next, 0 the largest; none when the best size is known.
 
-    First the likely one and a neighbour, side by side; then on in the direction in which it gets better, until the top of the
-    curve lies among what was measured, or not far beside it.
+    First the likely one and a neighbour, side by side; then on to larger ones while they are better, or to smaller ones until
+    the top of the curve is not far below what was measured.
     """
     if not scores:
         neighbour = begin - 1 if begin > 0 else begin + 1
         return (begin, neighbour) if neighbour < len(ladder) else (begin,)
     if len(scores) >= MEASURED_MOST:
         return ()
-    top, first, last = _top(ladder, scores), min(scores), max(scores)
-    if first > 0 and top > _octaves(ladder[first]) + REACH:
-        return (first - 1,)
-    if last + 1 < len(ladder) and top < _octaves(ladder[last]) - REACH:
+    first, last = min(scores), max(scores)
+    if first > 0 and best(scores) == first:
+        # Still screens get better with every pixel, without an end that a curve could foretell: in large steps, then.
+        gain = scores[first] - scores[_next(scores, first)]
+        return (max(0, first - 2) if gain > STEEP else first - 1,)
+    if last + 1 < len(ladder) and _top(ladder, scores) < _octaves(ladder[last]) - REACH:
         return (last + 1,)
     return ()
 
@@ -119,6 +123,11 @@ def chosen(ladder: Sequence[Picture], scores: Mapping[int, float], video: VideoS
     return near if abs(_octaves(near) - top) < NEAR else picture_of(video, 2**top, fps=rung.fps)
 
 
+def _next(scores: Mapping[int, float], rung: int) -> int:
+    """The next smaller picture that was measured; the rung itself when there is none."""
+    return min((n for n in scores if n > rung), default=rung)
+
+
 def _octaves(picture: Picture) -> float:
     return math.log2(min(picture.width, picture.height))
 
@@ -132,8 +141,8 @@ def _top(ladder: Sequence[Picture], scores: Mapping[int, float]) -> float:
     at = _octaves(ladder[rung])
     slopes = [
         ((at + _octaves(ladder[n])) / 2, (scores[rung] - scores[n]) / (at - _octaves(ladder[n])))
-        for n in (rung - 1, rung + 1)
-        if n in scores
+        for n in (max((n for n in scores if n < rung), default=None), _next(scores, rung))
+        if n is not None and n != rung
     ]
     if not slopes:
         return at
