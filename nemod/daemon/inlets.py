@@ -15,11 +15,13 @@ from nemod import logs
 from nemod.config.model import Folder
 from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.timers import Timers
+from nemod.delivery.publish import clear_work
 from nemod.failure import Failure, Kind
 from nemod.intake.intake import Intake
 from nemod.intake.mounts import file_system
 from nemod.intake.scan import InboxUnavailable
 from nemod.intake.watch import Watcher
+from nemod.job import JobId
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, folder_scope
 
@@ -145,7 +147,14 @@ class Inlets:
             log.info("job.added", job=job, folder=name)
         for job in changed.gone:
             log.info("job.cancelled", job=job, folder=name, why="Its file is no longer there.")
+            await self._tidy(job)
         self._arrived()
+
+    async def _tidy(self, job: JobId) -> None:
+        """Remove what a job had begun before its file went away."""
+        ended = await self._desk(Ledger.job, job)
+        for attempt in ended.attempts if ended is not None else ():
+            await asyncio.to_thread(clear_work, attempt.folder)
 
     async def _connect(self, name: str, inlet: _Inlet) -> None:
         """Lock an inbox and watch it.

@@ -43,10 +43,9 @@ def history(db: sqlite3.Connection, job: JobId) -> tuple[tuple[float, str | None
 
 
 def open_folders(db: sqlite3.Connection) -> frozenset[Path]:
-    """Work folders that are still needed: those of open attempts, and what open jobs may yet be finished from."""
-    rows = db.execute("SELECT folder FROM attempt WHERE closed IS NULL").fetchall()
-    needed = {Path(os.fsdecode(row["folder"])) for row in rows}
+    """Work folders that jobs still need which have not ended: those of open attempts, and what may yet be finished from."""
     waiting = jobs(db, states=[s for s in JobState if s not in ENDED])
+    needed = {job.attempt.folder for job in waiting if job.attempt is not None}
     return frozenset(needed | {attempt.folder for job in waiting for attempt in materials(job)})
 
 

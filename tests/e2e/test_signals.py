@@ -95,6 +95,7 @@ def test_an_orphaned_encode_spoils_nothing(own: Machine, lengthy: Path, tiny: Pa
     own.start()
     output = own.delivered("next.mp4")
     own.wait_for(JobState.CANCELLED, "lengthy.mkv")
+    eventually(lambda: [path.name for path in every(inbox / "done")] == [output.name], own.told)
     assert own.stop() == OK
     assert [path.name for path in every(inbox / "done")] == [output.name]
     for pid in set(orphans) & set(own.encoding()):
