@@ -164,7 +164,7 @@ def job_view(job: Job, scene: Scene) -> JobView:
 
 
 def quality_text(quality: Quality) -> str:
-    """What was measured, for reading: "VMAF 93.1, 5th percentile 88.0, SSIM 0.98"."""
+    """What was measured, for reading: "VMAF 93.1, 5th percentile 88.0, SSIM 0.983"."""
     return f"VMAF {quality.vmaf_mean:.1f}, 5th percentile {quality.vmaf_p5:.1f}, SSIM {quality.ssim:.3f}"
 
 

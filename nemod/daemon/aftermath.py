@@ -15,7 +15,7 @@ from typing import assert_never
 
 from nemod import logs
 from nemod.daemon.examine import Examiner
-from nemod.daemon.handover import Handover
+from nemod.daemon.handover import Handover, clear
 from nemod.delivery.publish import clear_work
 from nemod.engines.base import EngineName
 from nemod.failure import Again, Cancel, Decision, Fail, Failure, Hold, Kind, NemodError, Next, Park, Scope, decide
@@ -100,8 +100,7 @@ class Aftermath:
             return
         await self.close(current, failure)
         await self.desk(Ledger.move, job, Move.CANCEL, now=self.clock(), failure=failure)
-        for attempt in current.attempts:  # what was kept to be made from, too
-            await asyncio.to_thread(clear_work, attempt.folder)
+        await clear(current)
 
     async def close(self, job: Job, failure: Failure | None) -> None:
         """The open attempt has ended without a verdict."""

@@ -149,7 +149,7 @@ class Handover:
     async def finish(self, job: Job, *, now: float) -> None:
         """Clear the work away and write the canonical line."""
         attempt = job.attempt
-        await _clear(job)
+        await clear(job)
         if attempt is not None:
             await self.desk(Ledger.close_attempt, attempt.id, failure=None, now=now)
         await self.desk(Ledger.move, job.id, Move.FINISH, now=now)
@@ -226,7 +226,7 @@ class Handover:
         """The end of a failed job."""
         failure = job.failing
         assert failure is not None  # noqa: S101 - next_step has seen it
-        await _clear(job)
+        await clear(job)
         await self.desk(Ledger.move, job.id, Move.FAIL, now=now)
         log.error(
             "job.failed",
@@ -240,7 +240,7 @@ class Handover:
         )
 
 
-async def _clear(job: Job) -> None:
+async def clear(job: Job) -> None:
     """Remove every try's folder: an output that was refused may have been kept for the next one to work on."""
     for attempt in job.attempts:
         await asyncio.to_thread(publish.clear_work, attempt.folder)

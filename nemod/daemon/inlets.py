@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from nemod import logs
 from nemod.config.model import Folder
+from nemod.daemon.handover import clear
 from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.timers import Timers
-from nemod.delivery.publish import clear_work
 from nemod.failure import Failure, Kind
 from nemod.intake.intake import Intake
 from nemod.intake.mounts import file_system
@@ -152,9 +152,8 @@ class Inlets:
 
     async def _tidy(self, job: JobId) -> None:
         """Remove what a job had begun before its file went away."""
-        ended = await self._desk(Ledger.job, job)
-        for attempt in ended.attempts if ended is not None else ():
-            await asyncio.to_thread(clear_work, attempt.folder)
+        if (ended := await self._desk(Ledger.job, job)) is not None:
+            await clear(ended)
 
     async def _connect(self, name: str, inlet: _Inlet) -> None:
         """Lock an inbox and watch it.

@@ -250,7 +250,8 @@ class Service:
             due = await desk(Ledger.next_due, now=time.time(), patience_s=nemo.patience_s)
             if due is not None:
                 self._timers.at("due", due, now=time.time(), call=self._work.set)
-            if self._once and await self._worked_off(desk, inlets) and not self._stop.done():
+            # What a job did during this turn may open a way for it (a hold: the next engine), so that another turn looks first.
+            if self._once and await self._worked_off(desk, inlets) and not self._work.is_set() and not self._stop.done():
                 self._stop.set_result(Ending.WORKED_OFF)
 
     async def _claim(self, desk: Desk, runner: Runner, lane: Lane, slots: int, *, polling: bool = False) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from nemod.config.model import EnginePolicy, Finish, SessionScope
+from nemod.daemon.inlets import Inlets
 from nemod.daemon.mailbox import Verb, apply
-from nemod.daemon.service import open_ledger
+from nemod.daemon.service import Service, open_ledger
 from nemod.failure import Kind
 from nemod.job import JobId, JobState
+from nemod.ledger.desk import Desk
 from nemod.media.probe import probe
 from tests.nemo.place import LIMIT_BYTES, Place
 from tests.support.clips import clip, make_clip
@@ -321,6 +323,23 @@ async def test_a_job_whose_account_is_gone_is_done_here_where_that_is_allowed(pl
     place.drop(source, "second.mkv")
     await place.work(place.folder(AUTO), env={})
     assert [job.state for job in place.jobs()] == [JobState.DONE, JobState.DONE]
+
+
+async def test_one_that_is_held_while_a_turn_goes_on_still_goes_elsewhere(
+    place: Place, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That nothing is left to do is only believed in a turn in which nothing has happened."""
+    at_once = Service._worked_off
+
+    async def later(service: Service, desk: Desk, inlets: Inlets) -> bool:
+        await asyncio.sleep(2)
+        return await at_once(service, desk, inlets)
+
+    monkeypatch.setattr(Service, "_worked_off", later)
+    place.drop(source)
+    place.cloud.misbehave("code:2001:ask")
+    await place.work(place.folder(AUTO), patience_s=3600.0)
+    place.delivered()
 
 
 async def test_a_name_that_is_no_text_travels(place: Place, source: Path) -> None:

@@ -99,7 +99,17 @@ def second_pass(codec: Codec, rate_bps: float, *, first_crf: float, first_bps: f
     """
     if CODERS[codec].two_pass:
         return Rate(passing=2, bitrate_bps=max(1000, int(rate_bps)))
-    return Rate(passing=0, crf=first_crf + STEPS_PER_HALF * math.log2(max(1.0, first_bps) / max(1.0, rate_bps)))
+    return Rate(passing=0, crf=crf_for(rate_bps, made=first_bps, at_crf=first_crf))
+
+
+def crf_for(wanted: float, *, made: float, at_crf: float) -> float:
+    """The constant quality that should come out at so many bytes (or bits, or bits a second), where `at_crf` made so many."""
+    return at_crf + STEPS_PER_HALF * math.log2(max(1.0, made) / max(1.0, wanted))
+
+
+def made_at(crf: float, *, made: float, at_crf: float) -> float:
+    """What a constant quality should make, where `at_crf` made so much: the inverse of `crf_for`."""
+    return made * 2 ** ((at_crf - crf) / STEPS_PER_HALF)
 
 
 def encoder_args(

@@ -4,7 +4,8 @@ import math
 
 from nemod.config.model import Preset
 from nemod.engines.base import EngineError
-from nemod.engines.local.plan import GOOD_CRF, STEPS_PER_HALF, fixed_bytes
+from nemod.engines.local.codecs import made_at
+from nemod.engines.local.plan import GOOD_CRF, fixed_bytes
 from nemod.engines.local.sound import choose_sound
 from nemod.failure import Failure, Kind
 from nemod.media.info import MediaInfo
@@ -31,7 +32,7 @@ def need_bytes(media: MediaInfo, preset: Preset, *, sound_bytes: int, predicted_
 
     A higher limit gives the sound more, too, so that it is asked for what it would have there.
     """
-    picture = predicted_bytes * 2 ** ((GOOD_CRF - WORST_CRF) / STEPS_PER_HALF)
+    picture = made_at(WORST_CRF, made=predicted_bytes, at_crf=GOOD_CRF)
     need = 0
     for _ in range(8):
         sound = choose_sound(media, preset, max(need, 1))

@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 
 from nemod.engines.local import landing, tags
+from nemod.engines.local.codecs import crf_for, made_at
+from nemod.engines.local.rungs import bits_per_pixel
 from nemod.media.info import MediaInfo
 from nemod.media.look import Picture
 
@@ -18,9 +20,9 @@ AAC_FRAME_SAMPLES = 1024
 FINE_CRF, GOOD_CRF, FAIR_CRF = 18.0, 20.0, 23.0
 #: Pass 1 predicts the size at its quality within some 11 %; this is asked as a margin.
 PREDICTION = 1.15
-#: x264 halves its rate for six steps of quality; past this quality a smaller picture looks better than a coarser one, unless
-#: it still gets so many bits per pixel and frame (calm pictures with noise in them: measured on a surveillance camera).
-STEPS_PER_HALF, COARSEST_CRF, WELL_FED_BPP = 6.0, 34.0, 0.022
+#: Past this quality a smaller picture looks better than a coarser one, unless it still gets so many bits per pixel and frame
+#: (calm pictures with noise in them: measured on a surveillance camera).
+COARSEST_CRF, WELL_FED_BPP = 34.0, 0.022
 #: At the same quality the rate grows with the number of pixels to this power (a judgement, between 0.65 and 0.85 as measured).
 RATE_BY_PIXELS = 0.75
 #: A limit beyond this many times the source's own picture buys nothing that is not there (a judgement); newer codecs say more
@@ -61,9 +63,9 @@ def faithful_crf(predicted_bytes: int, limit_bytes: int) -> float | None:
     `predicted_bytes` is what pass 1 has made at `GOOD_CRF`; some saving must be left for the prediction to be wrong.
     """
     for crf in (FINE_CRF, GOOD_CRF, FAIR_CRF):
-        if predicted_bytes * 2 ** ((GOOD_CRF - crf) / STEPS_PER_HALF) * PREDICTION <= 0.9 * limit_bytes:
+        if made_at(crf, made=predicted_bytes, at_crf=GOOD_CRF) * PREDICTION <= 0.9 * limit_bytes:
             return crf
-    return FAIR_CRF if predicted_bytes * 2 ** ((GOOD_CRF - FAIR_CRF) / STEPS_PER_HALF) <= limit_bytes else None
+    return FAIR_CRF if made_at(FAIR_CRF, made=predicted_bytes, at_crf=GOOD_CRF) <= limit_bytes else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ def starved(budget: int, useful: int) -> bool:
 
 
 def spend(
-    predicted_bytes: int, budget: int, useful: int, *, here: Picture, below: tuple[Picture, ...], frames: float, length_s: float
+    predicted_bytes: int, budget: int, useful: int, *, here: Picture, below: tuple[Picture, ...], frames: int, length_s: float
 ) -> Spend:
     """Decide from pass 1, which has made `predicted_bytes` at `GOOD_CRF`.
 
@@ -110,14 +112,13 @@ def spend(
     """
     room = min(budget, useful)
     rate = rate_bps(room, length_s)
-    finer = 2 ** ((GOOD_CRF - FINE_CRF) / STEPS_PER_HALF)
-    for crf, predicted in ((FINE_CRF, predicted_bytes * finer), (GOOD_CRF, float(predicted_bytes))):
-        if predicted * PREDICTION <= room:
+    for crf in (FINE_CRF, GOOD_CRF):
+        if made_at(crf, made=predicted_bytes, at_crf=GOOD_CRF) * PREDICTION <= room:
             return Spend(bitrate_bps=rate, crf=crf)
 
     def fed(picture: Picture) -> bool:
-        bits_per_pixel = budget * 8 / max(1.0, frames) / (picture.width * picture.height)
-        return bits_per_pixel >= WELL_FED_BPP or needed_crf(predicted_bytes, budget, here, picture) <= COARSEST_CRF
+        bpp = bits_per_pixel(picture, budget_bytes=budget, frames=frames)
+        return bpp >= WELL_FED_BPP or needed_crf(predicted_bytes, budget, here, picture) <= COARSEST_CRF
 
     if fed(here) or not below:
         return Spend(bitrate_bps=rate)
@@ -127,4 +128,4 @@ def spend(
 def needed_crf(predicted_bytes: int, budget: int, measured: Picture, picture: Picture) -> float:
     """The quality that a budget would buy at a picture size, from what pass 1 made of another size at `GOOD_CRF`."""
     shrink = (picture.width * picture.height / (measured.width * measured.height)) ** RATE_BY_PIXELS
-    return GOOD_CRF + STEPS_PER_HALF * math.log2(max(1.0, predicted_bytes * shrink) / max(1, budget))
+    return crf_for(budget, made=predicted_bytes * shrink, at_crf=GOOD_CRF)

@@ -13,8 +13,8 @@ from nemod.media.look import Picture
 
 #: The shorter side of the pictures that are tried, after the source's own.
 RUNGS = (1440, 1080, 900, 720, 540, 432, 360, 288, 240, 180, 144)
-#: With so many bits per pixel and frame a picture is a good guess to begin at; with so many no smaller one is better.
-LIKELY_BPP, PLENTY_BPP = 0.03, 0.15
+#: With so many bits per pixel and frame a picture is a good guess to begin at.
+LIKELY_BPP = 0.03
 #: A larger picture is kept unless a smaller one is better by so much: eyes miss fine detail more than a sample tells.
 CLEARLY = 0.3
 #: So many sizes are measured at most.

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nemod.engines.local.codecs import KEYINT
+from nemod.engines.local.codecs import KEYINT, crf_for
 from nemod.media.info import MediaInfo
 
 _FRAME = re.compile(r"type:(?P<type>\w) .*?tex:(?P<tex>\d+) mv:(?P<mv>\d+) misc:(?P<misc>\d+)")
@@ -80,5 +80,5 @@ def sample_share(sample: Spent, *, windows: int, frames: int) -> float:
 
 
 def needed_crf(sample: Spent, bits: float) -> float:
-    """Which constant quality a sample would have with so many bits: x264 halves its rate for six steps."""
-    return PROBE_CRF + 6.0 * math.log2(max(1.0, sample.bits) / max(1.0, bits))
+    """Which constant quality a sample would have with so many bits."""
+    return crf_for(bits, made=sample.bits, at_crf=PROBE_CRF)

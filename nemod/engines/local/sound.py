@@ -78,7 +78,7 @@ def choose_sound(media: MediaInfo, preset: Preset, limit_bytes: int) -> Sound | 
     total = limit_bytes * 8 / media.length_s
     rate = preset.audio_bitrate_bps or min(_tier(total), max(LEAST_BPS, int(total / 4)))
     channels = 1 if _one_channel((audio, *others)) or rate < STEREO_LEAST_BPS else 2
-    copy = not others and playable(audio) and audio.bitrate_bps <= rate * 1.1 and not media.damaged and media.window is None
+    copy = _copyable(media, audio, others) and audio.bitrate_bps <= rate * 1.1
     if not copy:
         rate = _worth(rate, (audio, *others), channels, told=preset.audio_bitrate_bps is not None)
     fixed = preset.audio_bitrate_bps is not None
@@ -95,7 +95,7 @@ def remux_sound(media: MediaInfo, preset: Preset) -> Sound | None:
     rate = preset.audio_bitrate_bps or 128_000
     return Sound(
         stream=audio,
-        copy=not others and playable(audio),
+        copy=_copyable(media, audio, others),
         bitrate_bps=_worth(rate, (audio, *others), channels, told=preset.audio_bitrate_bps is not None),
         channels=channels,
         others=others,
@@ -129,6 +129,11 @@ def left_out(media: MediaInfo, preset: Preset) -> str:
         return ""
     tracks = "1 further sound track was" if count == 1 else f"{count} further sound tracks were"
     return f'{tracks} left out; audio = "mix" keeps all'
+
+
+def _copyable(media: MediaInfo, audio: AudioStream, others: tuple[AudioStream, ...]) -> bool:
+    """Whether the track can stay as it is: whole, alone, and played everywhere."""
+    return not others and playable(audio) and not media.damaged and media.window is None
 
 
 def playable(audio: AudioStream) -> bool:
