@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from nemod import logs
+from nemod import durable, logs
 from nemod.cli import story
 from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell
 from nemod.cli.engines import Workshop
@@ -104,6 +104,7 @@ def _work(where: Places, *, once: bool) -> Outcome:
 def _lock(state: Path) -> Lock:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.sync_way(state)  # what it will know must not be lost with its name
         for _ in range(LOCK_TRIES):
             with suppress(Busy):
                 return Lock(state / locks.FILE, create=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tomli_w
 
+from nemod import durable
 from nemod.config.model import After, Config, EnginePolicy
 from nemod.config.parse import understand
 from nemod.config.problem import Problem
@@ -92,5 +93,6 @@ def _write_new(file: Path, content: bytes) -> None:
             # No hard links here (exFAT, some network shares): claim the name first, then fill it at once.
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             part.replace(file)
+        durable.sync_way(file.parent)
     finally:
         part.unlink(missing_ok=True)

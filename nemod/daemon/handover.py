@@ -94,6 +94,9 @@ class Handover:
         except NemodError:
             await self._withdraw(deliveries)
             raise
+        for one in deliveries:
+            if one not in left:  # an earlier run was killed between the name and the fact
+                await asyncio.to_thread(publish.settle, one.target)
         await self.desk(Ledger.delivered, job.id, await asyncio.to_thread(_bytes_of, deliveries))
         for one in deliveries:
             await asyncio.to_thread(publish.unstage, one.staged)

@@ -23,7 +23,7 @@ from nemod.daemon.handover import Handover
 from nemod.daemon.purse import Purse
 from nemod.daemon.route import replanned
 from nemod.daemon.together import together
-from nemod.delivery.publish import clear_work, prepare_outbox, work_folder
+from nemod.delivery.publish import clear_work, prepare_outbox, secure, work_folder
 from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Output, Progress, Task, Wait
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, JobId, JobState, Lane, Move, Route, Step, is_material, materials, next_engine, next_step
@@ -248,6 +248,8 @@ class Runner:
                         )
                         return
                     case Output():
+                        for file in [part.path for part in event.parts] or [event.path]:
+                            await asyncio.to_thread(secure, file)  # what is judged next is what a power cut leaves
                         await self.desk(
                             Ledger.staged,
                             attempt.id,

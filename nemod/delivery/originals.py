@@ -4,6 +4,7 @@ Rules kept here:
 - only the file that was accepted is touched: another fingerprint under the same path is another file;
 - nothing is overwritten, and a file leaves its place only when it lies whole and durable in the other one;
 - every function may be called again after a kill at any point and comes to the same end;
+- what is answered outlives a power cut: a source that was said to be gone and came back would be done a second time;
 - a file that we may not move stays where it is, and the answer says so; emptied sub-folders stay too.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from send2trash import send2trash
 
+from nemod import durable
 from nemod.config.model import After
 from nemod.delivery import names, place, sidecar, transfer
 from nemod.delivery.publish import PublishError
@@ -66,7 +68,10 @@ def dispose(source: Path, fingerprint: Fingerprint, *, after: After, originals: 
             transfer.partial(originals / PurePosixPath(relpath).parent, fingerprint).unlink(missing_ok=True)
             if os.path.lexists(source):
                 return Disposed(how=Fate.CHANGED)
+            durable.sync_gone(source)  # by a run that may have been killed before it came to this
             there = _archived(originals, relpath, fingerprint) if after in {After.ARCHIVE, After.TRASH} else None
+            if there is not None:
+                durable.sync_way(there.parent)
             return Disposed(how=Fate.ARCHIVED, path=there) if there else Disposed(how=Fate.GONE)
         if after is After.KEEP:
             return Disposed(how=Fate.KEPT)
@@ -78,6 +83,7 @@ def dispose(source: Path, fingerprint: Fingerprint, *, after: After, originals: 
         if after is After.TRASH:
             try:
                 send2trash(os.fspath(source))
+                durable.sync_gone(source)
                 return Disposed(how=Fate.TRASHED)
             except OSError as error:  # no desktop, no trash on this disk, a full one: the archive is always there
                 note = f"The trash did not take the original ({names.safe(error.strerror or str(error))}), so it was archived."
@@ -120,6 +126,7 @@ def dispose_sidecar(source: Path, done: Disposed, *, after: After, originals: Pa
                 found.unlink(missing_ok=True)
             case _:
                 pass
+        durable.sync_gone(source)
     except OSError as error:
         return sidecar.left(error)
     return ""
@@ -161,7 +168,11 @@ def quarantine(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
     try:
         if not transfer.matches(source, fingerprint):
             transfer.partial(target.parent, fingerprint).unlink(missing_ok=True)
-            return not os.path.lexists(source) and transfer.resembles(target, fingerprint)
+            moved = not os.path.lexists(source) and transfer.resembles(target, fingerprint)
+            if moved:  # by a run that may have been killed before it came to this
+                durable.sync_way(target.parent)
+                durable.sync_gone(source)
+            return moved
         if source == target:
             return True
         if not _removable(source):
@@ -215,6 +226,7 @@ def _delete(source: Path) -> Disposed:
         if error.errno in _FORBIDDEN:
             return _left(error.strerror or "not permitted")
         raise
+    durable.sync_gone(source)
     return Disposed(how=Fate.DELETED)
 
 

@@ -1,4 +1,4 @@
-"""Putting a file under a name without ever overwriting another one, and making it last.
+"""Putting a file under a name without ever overwriting another one.
 
 Rules kept here:
 - a taken name is a `FileExistsError`, whoever took it and however late;
@@ -20,26 +20,10 @@ from pathlib import Path
 _NO_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
 #: How systems say that they have no exclusive rename here.
 _NO_EXCLUSIVE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP})
-#: How some network and FUSE mounts say that a folder cannot be synced, and how one says so that may be written, not read.
-_NO_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF, errno.EACCES})
 
 _AT_FDCWD = -100  # linux/fcntl.h
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _RENAME_EXCL = 4  # sys/stdio.h of macOS
-
-
-def sync_file(path: Path) -> None:
-    """Return once the file's bytes lie on the disk."""
-    _sync(path, os.O_RDONLY | os.O_NOFOLLOW)
-
-
-def sync_folder(path: Path) -> None:
-    """Return once the folder's names lie on the disk."""
-    try:
-        _sync(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
 
 
 def link(source: Path, target: Path) -> bool:
@@ -138,11 +122,3 @@ def _rename_exclusive(source: Path, target: Path) -> bool:
         source.replace(target)
         return True
     raise OSError(code, os.strerror(code), os.fspath(source), None, os.fspath(target))
-
-
-def _sync(path: Path, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

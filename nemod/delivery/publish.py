@@ -3,14 +3,14 @@
 The order that the caller keeps, one fact of the ledger between the steps:
 
 1. `work_folder` in the outbox's own file system; the engine writes there; `stamp`.
-2. fact `target` (intent) → `publish` → fact `delivered_bytes` → `unstage` → `clear_work`.
+2. `secure` → fact `staged` → fact `target` (intent) → `publish` → fact `delivered_bytes` → `unstage` → `clear_work`.
 
 What a kill leaves, and what the next start does (it asks `already_published` before it publishes):
 
 | killed …                              | on disk                             | then                                      |
 |---------------------------------------|-------------------------------------|-------------------------------------------|
 | after fact `target`, before the link  | staged                              | not published: `publish`                  |
-| between link and fact `delivered`     | staged and target, one inode        | published: record it                      |
+| between link and fact `delivered`     | staged and target, one inode        | published: `settle` and record it         |
 | the same where links are unknown      | target with the staged file's size  | published: record it                      |
 | within the placeholder way            | staged, an empty target of ours     | not published: `publish` replaces it      |
 | after fact `delivered`                | staged and target                   | `unstage`, which may be done twice        |
@@ -28,6 +28,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from nemod import durable
 from nemod.delivery import place
 from nemod.failure import Failure, Kind, NemodError, failure_of
 
@@ -100,20 +101,29 @@ def stamp(path: Path, mtime_ns: int) -> None:
         raise PublishError(failure_of(error, "the outbox")) from error
 
 
-def publish(staged: Path, target: Path) -> None:
-    """Let a finished file appear in the outbox, durably; where there are hard links it keeps its staged name as well.
+def secure(staged: Path) -> None:
+    """Let a finished file's bytes lie on the disk: after a power cut it is the one that was judged, or it is not there.
 
     Raises:
-        FileExistsError: the name is taken; aim at another one.
-        PublishError: TRANSIENT when the staged file is no longer there, else as `failure_of` says.
+        PublishError: TRANSIENT when it is no longer there, else as `failure_of` says.
     """
     try:
-        place.sync_file(staged)
+        durable.sync_file(staged)
     except FileNotFoundError as error:
         gone = "The finished file vanished from the work folder before it could be delivered."
         raise PublishError(Failure(kind=Kind.TRANSIENT, detail=gone)) from error
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
+
+
+def publish(staged: Path, target: Path) -> None:
+    """Let a finished file appear in the outbox; where there are hard links it keeps its staged name as well.
+
+    Raises:
+        FileExistsError: the name is taken; aim at another one.
+        PublishError: TRANSIENT when the staged file is no longer there, else as `failure_of` says.
+    """
+    secure(staged)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)  # a sub-folder; the outbox itself holds the staged file
     except OSError as error:  # a file in a folder's place among them: another name would not help
@@ -121,9 +131,21 @@ def publish(staged: Path, target: Path) -> None:
     try:
         if not place.link(staged, target):
             place.rename(staged, target)
-        place.sync_folder(target.parent)
     except FileExistsError:
         raise
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
+    settle(target)
+
+
+def settle(target: Path) -> None:
+    """Let a published file's name lie on the disk, also one that an earlier run gave it before it was killed.
+
+    Raises:
+        PublishError: as `failure_of` says.
+    """
+    try:
+        durable.sync_way(target.parent)
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
 
@@ -159,7 +181,7 @@ def withdraw(staged: Path, target: Path, *, size_bytes: int) -> None:
         else:
             staged.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.move(target, staged)
-        place.sync_folder(target.parent)
+        durable.sync_folder(target.parent)
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from nemod import durable
 from nemod.delivery import names, place
 from nemod.delivery.publish import PublishError
 from nemod.failure import Failure, failure_of
@@ -65,11 +66,11 @@ def write_reason(target: Path, text: str) -> Path:
         try:
             with temp.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
-            place.sync_file(temp)
+            durable.sync_file(temp)
             path = _put(temp, target, text)
         finally:
             temp.unlink(missing_ok=True)
-        place.sync_folder(target.parent)
+        durable.sync_way(target.parent)
     except OSError as error:
         raise PublishError(failure_of(error, "the folder for failed files")) from error
     return path

@@ -13,6 +13,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from nemod import durable
 from nemod.delivery import place
 from nemod.job import Fingerprint
 
@@ -29,8 +30,9 @@ def bring(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
         OSError: as the system says; the source is where it was.
     """
     if _second_name(source, target) or _same_bytes(source, target, fingerprint):
-        # An earlier run got as far as this. A copy that a person put there may still lie in memory only.
-        place.sync_file(target)
+        # An earlier run got as far as this. What it, or a person, put there may still lie in memory only.
+        durable.sync_file(target)
+        durable.sync_way(target.parent)
         return _let_go(source, target, fingerprint)
     try:
         place.move(source, target)
@@ -40,8 +42,8 @@ def bring(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
         if not isinstance(error, FileExistsError) and _second_name(source, target):
             target.unlink()  # linked, and then the source could not be removed
         raise
-    place.sync_folder(target.parent)
-    place.sync_folder(source.parent)
+    durable.sync_way(target.parent)
+    durable.sync_gone(source)
     return True
 
 
@@ -57,11 +59,11 @@ def _carry(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
             shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
         with suppress(OSError):  # FAT knows no modes, shares no attributes; times come first and are what matters
             shutil.copystat(source, temp)
-        place.sync_file(temp)
+        durable.sync_file(temp)
         if temp.lstat().st_size != fingerprint.size_bytes or not matches(source, fingerprint):
             return False  # written to while we read
         place.move(temp, target)
-        place.sync_folder(target.parent)
+        durable.sync_way(target.parent)
     finally:
         temp.unlink(missing_ok=True)
     try:
@@ -82,7 +84,7 @@ def _let_go(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
     if not matches(source, fingerprint):
         return not os.path.lexists(source) and os.path.lexists(target)
     source.unlink()
-    place.sync_folder(source.parent)
+    durable.sync_gone(source)
     return True
 
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from nemod import durable
 from nemod.failure import Failure, Kind, NemodError
 
 #: The documents allow any stable string up to this length.
@@ -68,6 +69,7 @@ def write(file: Path, content: bytes, *, over: bool = True) -> None:
             os.fsync(out.fileno())
         if over or not _linked(part, file):
             part.replace(file)
+        durable.sync_way(file.parent)
     finally:
         part.unlink(missing_ok=True)
 
