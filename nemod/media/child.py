@@ -3,17 +3,27 @@
 Rules kept here:
 - a child leads its own session, so Ctrl-C in a terminal is ours to handle, and reads nothing from stdin;
 - its output is read while it runs and kept within bounds, whatever it prints;
-- on a time-out or a cancellation its whole process group is killed and waited for before the caller goes on.
+- on a time-out or a cancellation its whole process group is killed and waited for before the caller goes on;
+- it has limits of its own (`launch`): processor time, memory, the size of what it writes; unless it is told otherwise it
+  writes no file at all. On Linux it dies with the thread that started it, which is the loop's, in the daemon the main one;
+- of our environment it gets what programs need to run, and no secret.
 """
 
 import asyncio
+import errno
+import math
 import os
 import shutil
 import signal
+import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from nemod.media import launch
 
 STDERR_KEPT = 8 * 1024
 #: A line longer than this is not one that we wait for; ffmpeg's progress lines have some twenty bytes.
@@ -21,6 +31,31 @@ LINE_MOST = 64 * 1024
 CHUNK = 64 * 1024
 #: How long the pipes of a killed child may stay open; only something that left its process group can hold them.
 PIPES_CLOSE_S = 2.0
+#: What a child may have of the machine's memory, and never less than this: 8K needs some gigabytes.
+MEMORY_SHARE, MEMORY_LEAST = 0.75, 4 * 1024**3
+#: A child that has used less than this of its time was not at work but waited.
+HUNG_SHARE = 0.05
+#: What a child is handed of our environment: where things are, and the language. `PYTHON…` is for the probe.
+ENVIRONMENT = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+    | {"PYTHONPATH", "PYTHONHOME"}
+)
+#: Signals that someone else sends: the system when memory is short, a shutdown, a person.
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+#: How programs say that they got no more memory, also while they crash of it.
+_NO_MEMORY = ("Cannot allocate memory", "MemoryError", "bad_alloc", "malloc of size")
+
+
+class Death(StrEnum):
+    """What ended a child that did not end by itself."""
+
+    TIME = "time"  # it was still at work
+    HUNG = "hung"  # its time was up, and it had hardly done anything: a drive that does not answer
+    CPU = "cpu"
+    MEMORY = "memory"
+    FILE_SIZE = "file size"
+    OUTSIDE = "outside"
+    CRASH = "crash"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +66,26 @@ class Finished:
     stdout: bytes  # empty when the lines were handed on
     stderr_tail: str  # the last 8 KiB, one line per message, safe to print
     timed_out: bool
+    hung: bool = False  # with timed_out: it did not work, it waited
+
+    @property
+    def death(self) -> Death | None:
+        """What ended it; None when it ended by itself, well or not."""
+        if self.timed_out:
+            return Death.HUNG if self.hung else Death.TIME
+        if self.returncode and any(words in self.stderr_tail for words in _NO_MEMORY):
+            return Death.MEMORY
+        match -self.returncode:
+            case number if number <= 0:
+                return None
+            case signal.SIGXCPU:
+                return Death.CPU
+            case signal.SIGXFSZ:
+                return Death.FILE_SIZE
+            case number if number in _FROM_OUTSIDE:
+                return Death.OUTSIDE
+            case _:
+                return Death.CRASH
 
 
 async def run(
@@ -41,6 +96,9 @@ async def run(
     stdout_limit: int = 16 * 1024 * 1024,
     on_line: Callable[[str], None] | None = None,
     niceness: int = 0,
+    file_bytes: int = 0,
+    cpu_s: float | None = None,
+    memory_bytes: int | None = None,
 ) -> Finished:
     """Run a child to its end, its time-out or our cancellation.
 
@@ -51,21 +109,31 @@ async def run(
         stdout_limit: bytes of its output that are kept; the rest is read and dropped.
         on_line: gets each line of its output as it comes, instead of keeping it.
         niceness: how much it yields to others, 0 to 19.
+        file_bytes: how large a file may become that it writes; pipes and devices do not count.
+        cpu_s: seconds of processor time that it may use; None: what all processors have until the time-out.
+        memory_bytes: what it may have of memory; None: most of the machine's.
 
     Raises:
-        OSError: the program cannot be started (with a niceness that shows as exit code 126 or 127 instead).
+        OSError: the program cannot be started.
     """
-    # A preexec_fn is not safe beside threads, so `nice` itself does it: it replaces itself, pid and group stay the same.
-    nice = shutil.which("nice") if niceness else None
-    prefix = (nice, "-n", str(niceness)) if nice else ()
+    program = os.fsdecode(argv[0])
+    _find(program)
     process = await asyncio.create_subprocess_exec(
-        *prefix, *argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True, pass_fds=tuple(pass_fds)
+        *_launched(niceness, _cpu_s(cpu_s, timeout_s), memory_bytes or machine_share(), file_bytes),
+        *argv,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        start_new_session=True,
+        pass_fds=tuple(pass_fds),
+        env=_environment(),
     )
     assert process.stdout is not None  # noqa: S101 - PIPE was asked for
     assert process.stderr is not None  # noqa: S101 - the same
     out, err = bytearray(), bytearray()
     keep_out = _keep_head(process.stdout, out, stdout_limit) if on_line is None else _hand_on(process.stdout, on_line)
     readers = {asyncio.create_task(keep_out), asyncio.create_task(_keep_tail(process.stderr, err))}
+    hung = False
     try:
         async with asyncio.timeout(timeout_s) as scope:
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_EXCEPTION)
@@ -75,11 +143,49 @@ async def run(
     except TimeoutError:
         if not scope.expired():
             raise
+        hung = timeout_s is not None and (used := _used_s(process.pid)) is not None and used < HUNG_SHARE * timeout_s
     finally:
         await _end(process, readers)
-    return Finished(
-        returncode=await process.wait(), stdout=bytes(out), stderr_tail=_printable(bytes(err)), timed_out=scope.expired()
-    )
+    said = _printable(bytes(err))
+    if process.returncode == launch.NOT_STARTED and said.startswith(launch.SAYS):
+        number = int(said.removeprefix(launch.SAYS).partition("\n")[0])
+        raise OSError(number, os.strerror(number), program)
+    return Finished(returncode=await process.wait(), stdout=bytes(out), stderr_tail=said, timed_out=scope.expired(), hung=hung)
+
+
+def machine_share() -> int:
+    """How many bytes of memory one child may have."""
+    return max(MEMORY_LEAST, int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+
+
+def _find(program: str) -> None:
+    if shutil.which(program) is None:
+        number = errno.EACCES if Path(program).exists() else errno.ENOENT
+        raise OSError(number, os.strerror(number), program)
+
+
+def _launched(niceness: int, cpu_s: int | None, memory_bytes: int, file_bytes: int) -> list[str]:
+    figures = (os.getpid(), niceness, "-" if cpu_s is None else cpu_s, memory_bytes, file_bytes)
+    return [sys.executable, "-I", "-S", launch.__file__, *(str(figure) for figure in figures), "--"]
+
+
+def _cpu_s(wanted: float | None, timeout_s: float | None) -> int | None:
+    if wanted is not None:
+        return math.ceil(wanted)
+    return None if timeout_s is None else math.ceil(timeout_s * (os.cpu_count() or 1)) + 1
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key in ENVIRONMENT or key.startswith("LC_")}
+
+
+def _used_s(pid: int) -> float | None:
+    """Processor time that a process has used; None where that cannot be known."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _end(process: Process, readers: set[asyncio.Task[None]]) -> None:

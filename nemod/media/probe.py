@@ -9,9 +9,7 @@ Rules kept here:
 import asyncio
 import errno
 import json
-import math
 import os
-import signal
 import stat
 import sys
 from dataclasses import dataclass
@@ -20,18 +18,17 @@ from typing import Any, BinaryIO, NoReturn
 
 from nemod.failure import Failure, Kind, NemodError
 from nemod.media.boxes import Boxes, read_boxes
-from nemod.media.child import Finished, run
+from nemod.media.child import Death, Finished, run
 from nemod.media.formats import HEAD_BYTES, Head, kind_of
 from nemod.media.info import MediaInfo
 from nemod.media.measured import info_from
 
 #: Without a wait for what is no file, a link or a terminal; `probe_child` reads through the same descriptor.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
-#: Signals that someone else sends to a child (the system when memory is short, a shutdown); others are its own crash.
-_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-
 #: The whole file is read once; at 10 MB/s this is room for 36 GB on slow network disks.
 PROBE_TIMEOUT_S = 3600.0
+#: Bytes of memory that reading a file may take.
+MEMORY_MOST = 4 * 1024**3
 
 _WAIT = "Wait if it is still being copied; otherwise copy it once more."
 _NOT_OURS = "Drop a video file, such as .mp4, .mov, .mkv, .webm, .avi, .mts, .wmv or .gif."
@@ -122,9 +119,10 @@ def _refuse_by_head(opened: _Opened) -> None:
 
 async def _measure(fd: int, timeout_s: float) -> dict[str, Any]:
     # -P keeps a hostile json.py in the working directory from being imported.
-    argv = [sys.executable, "-P", "-m", "nemod.media.probe_child", str(fd), str(math.ceil(timeout_s) + 1)]
+    argv = [sys.executable, "-P", "-m", "nemod.media.probe_child", str(fd)]
+    # Counting packets is little work; what takes longer than the whole time-out on one processor is made to do harm.
     try:
-        finished = await run(argv, timeout_s=timeout_s, pass_fds=(fd,))
+        finished = await run(argv, timeout_s=timeout_s, pass_fds=(fd,), cpu_s=timeout_s, memory_bytes=MEMORY_MOST)
     except OSError as error:
         _fail(Kind.TRANSIENT, f"The process that reads videos cannot be started: {error.strerror}.")
     if finished.timed_out:
@@ -140,14 +138,19 @@ async def _measure(fd: int, timeout_s: float) -> dict[str, Any]:
 
 
 def _refuse_crashed(finished: Finished) -> NoReturn:
-    number = -finished.returncode
-    if number <= 0:
-        last = finished.stderr_tail.rpartition("\n")[2]
-        _fail(Kind.BUG, f"The process that reads videos is broken: {last}.", "Run: nemod doctor")
-    if number in _FROM_OUTSIDE:
-        _fail(Kind.TRANSIENT, "The process that reads videos was stopped from outside, perhaps for lack of memory.")
     hint = "It is likely to be broken, or made to do harm; play it, and export it again if it does."
-    _fail(Kind.UNSUPPORTED, f"It crashed the reader (signal {number}).", hint)
+    match finished.death:
+        case Death.OUTSIDE:
+            _fail(Kind.TRANSIENT, "The process that reads videos was stopped from outside, perhaps for lack of memory.")
+        case Death.MEMORY:
+            _fail(Kind.UNSUPPORTED, "Reading it takes more memory than any sound video needs.", hint)
+        case Death.CPU:
+            _fail(Kind.UNSUPPORTED, "Reading it takes more work than any sound video needs, and was stopped.", hint)
+        case Death.CRASH:
+            _fail(Kind.UNSUPPORTED, f"It crashed the reader (signal {-finished.returncode}).", hint)
+        case _:
+            last = finished.stderr_tail.rpartition("\n")[2]
+            _fail(Kind.BUG, f"The process that reads videos is broken: {last}.", "Run: nemod doctor")
 
 
 def _refuse_by_content(opened: _Opened, raw: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ Rules kept here:
 
 import json
 import os
-import resource
 import sys
 from bisect import bisect
 from contextlib import suppress
@@ -38,7 +37,6 @@ HOLLOW = 64
 UNCODED = ("pcm", "rawvideo", "v210", "r210")
 #: More chapters, and longer titles, than an MP4 can hold are not told.
 CHAPTERS_MOST, TITLE_MOST = 255, 255
-MEMORY_MOST = 4 * 1024**3
 
 
 class Track:
@@ -233,17 +231,9 @@ def _color(source: Any) -> dict[str, int | None]:
     }
 
 
-def _limit(cpu_s: int) -> None:
-    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_CPU: cpu_s, resource.RLIMIT_AS: MEMORY_MOST}
-    for which, most in limits.items():
-        with suppress(ValueError, OSError):  # macOS knows no limit of the address space
-            resource.setrlimit(which, (most, most))
-
-
 def main(argv: list[str]) -> int:
-    """Measure the file behind a descriptor: `probe_child FD CPU_SECONDS`; one JSON object on stdout, always exit 0."""
-    fd, cpu_s = int(argv[1]), int(argv[2])
-    _limit(cpu_s)
+    """Measure the file behind a descriptor: `probe_child FD`; one JSON object on stdout, always exit 0."""
+    fd = int(argv[1])
     try:
         answer = measure(fd)
     except MemoryError:

@@ -30,6 +30,8 @@ LONG_SIDE_MOST, FPS_MOST, FRAMES_MOST = 1920, 60.0, 400
 WORST = 0.05
 #: Of each scored frame these many are read: itself and its neighbours, from which VMAF takes the motion.
 NEIGHBOURHOOD = 3
+#: Bytes of libvmaf's log: some hundred for each frame that is scored.
+LOG_MOST = 64 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,7 @@ async def compare(
         workers = threads or os.cpu_count() or 1
         argv = compare_argv(ffmpeg, source, output, log, fps=fps, frames_most=frames_most, threads=workers)
         try:
-            finished = await run(argv, timeout_s=timeout_s, niceness=niceness)
+            finished = await run(argv, timeout_s=timeout_s, niceness=niceness, file_bytes=LOG_MOST)
         except OSError as error:
             _fail(Kind.TOOL_MISSING, f"{ffmpeg} cannot be started: {error.strerror or error}.", _OTHER_FFMPEG)
         if finished.timed_out:

@@ -21,6 +21,8 @@ from nemod.sandbox.world import Asset, Render, World
 SIDES, BITS_PER_PIXEL = (1080, 720, 480, 360, 240), 0.03
 #: A result may be this much above its aim before it is encoded once more.
 SLACK = 1.03
+#: Bytes of a result, and seconds that it may take.
+FILE_MOST = 4 * 1024**3
 TIMEOUT_S = 3600.0
 _HDR = "zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=mobius:desat=0,zscale=t=bt709:m=bt709:r=limited"
 
@@ -169,7 +171,7 @@ async def _pass(ffmpeg: Path, order: Order, out: Path, rate_bps: float) -> None:
         "-dn",
     ]
     argv += [] if "moov-at-end" in order.habits else ["-movflags", "+faststart"]
-    done = await run([*argv, "-f", "mp4", f"file:{out}"], timeout_s=TIMEOUT_S, niceness=5)
+    done = await run([*argv, "-f", "mp4", f"file:{out}"], timeout_s=TIMEOUT_S, niceness=5, file_bytes=FILE_MOST)
     if done.returncode:
         raise RuntimeError(done.stderr_tail.partition("\n")[0] or f"ffmpeg ended with code {done.returncode}")
 

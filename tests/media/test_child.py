@@ -1,13 +1,15 @@
 """Children end when they are done, when their time is up and when nobody wants them any more."""
 
 import asyncio
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from nemod.media.child import STDERR_KEPT, run
+from nemod.media.child import STDERR_KEPT, Death, run
 
 PYTHON = sys.executable
 
@@ -52,7 +54,7 @@ async def test_keeps_within_bounds() -> None:
 async def test_kills_the_whole_group_when_time_is_up(tmp_path: Path) -> None:
     """At the time-out the children of the child end too."""
     note = tmp_path / "pid"
-    finished = await run(["sh", "-c", f"sleep 300 & echo $! > {note}; wait"], timeout_s=1.0)
+    finished = await run(["sh", "-c", f"sleep 300 & echo $! > {note}; wait"], timeout_s=1.0, file_bytes=100)
     assert finished.timed_out
     assert finished.returncode == -9
     assert await _gone(int(note.read_text()))
@@ -91,3 +93,68 @@ async def test_a_missing_program_is_an_os_error(tmp_path: Path) -> None:
     """What cannot be started is reported as such."""
     with pytest.raises(FileNotFoundError):
         await run([str(tmp_path / "none")], timeout_s=30)
+
+
+#: What a child is, in its own words.
+_SELF = """
+import json, os, resource
+print(json.dumps({name: resource.getrlimit(getattr(resource, name))[0]
+    for name in ("RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA")} | {"env": dict(os.environ)}))
+"""
+
+
+async def test_has_limits_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child is bound in everything, and of our environment knows only where things are."""
+    monkeypatch.setenv("NEMO_TOKEN", "a secret")
+    monkeypatch.setenv("FFREPORT", "file=here.log")
+    finished = await run([PYTHON, "-c", _SELF], timeout_s=30, cpu_s=17, memory_bytes=2**32, file_bytes=1000)
+    told = json.loads(finished.stdout)
+    assert (told["RLIMIT_CORE"], told["RLIMIT_CPU"], told["RLIMIT_FSIZE"]) == (0, 17, 1000)
+    assert told["RLIMIT_DATA"] == 2**32 or sys.platform != "linux"
+    assert not {"NEMO_TOKEN", "FFREPORT"} & told["env"].keys()
+    assert told["env"]["PATH"] == os.environ["PATH"]
+
+
+async def test_is_told_apart_what_ended_it(tmp_path: Path) -> None:
+    """A limit, a crash and a kill from outside are different things."""
+    file = tmp_path / "file"
+    deaths = {
+        "import os; os.kill(os.getpid(), 9)": Death.OUTSIDE,
+        "import os; os.abort()": Death.CRASH,
+        "raise SystemExit(3)": None,
+        "while True: pass": Death.CPU,
+        "x = bytes(10**10)": Death.MEMORY,
+    }
+    for code, death in deaths.items():
+        if death is Death.MEMORY and sys.platform != "linux":
+            continue
+        assert (await run([PYTHON, "-c", code], timeout_s=60, cpu_s=1, memory_bytes=2**30)).death is death, code
+    finished = await run(["dd", "if=/dev/zero", f"of={file}", "bs=100", "count=100"], timeout_s=30, file_bytes=5000)
+    assert finished.death is Death.FILE_SIZE
+    assert file.stat().st_size == 5000
+    assert (await run(["sleep", "300"], timeout_s=1)).death is (Death.HUNG if sys.platform == "linux" else Death.TIME)
+    assert (await run(["sh", "-c", "while :; do :; done"], timeout_s=1)).death is Death.TIME
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_dies_with_its_parent(tmp_path: Path) -> None:
+    """A killed daemon leaves no child at work."""
+    fifo = tmp_path / "pid"
+    os.mkfifo(fifo)
+    code = "import asyncio, sys; from nemod.media.child import run; asyncio.run(run(['sh', '-c', sys.argv[1]], timeout_s=None))"
+    parent = subprocess.Popen([PYTHON, "-c", code, f"echo $$ > {fifo}; exec sleep 300"])
+    pid = int(fifo.read_text())
+    parent.kill()
+    parent.wait()
+    assert asyncio.run(_gone(pid))
+
+
+async def test_what_is_no_program_is_an_os_error(tmp_path: Path) -> None:
+    """Something that cannot be run says so, whatever its mode."""
+    text = tmp_path / "text"
+    text.write_text("not a program")
+    with pytest.raises(PermissionError):
+        await run([str(text)], timeout_s=30)
+    text.chmod(0o755)
+    with pytest.raises(OSError, match="Exec format error"):
+        await run([str(text)], timeout_s=30)

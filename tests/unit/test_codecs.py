@@ -106,7 +106,7 @@ async def test_what_is_made_plays_where_its_codec_does(tmp_path: Path, codec: Co
         argv = picture_argv(
             ffmpeg(), source, media, picture, rate, stats=work / "s", out=out, most_bytes=10**7, codec=codec, speed=Speed.FAST
         )
-        finished = await run(argv, timeout_s=60)
+        finished = await run(argv, timeout_s=60, file_bytes=10**8)
         assert finished.returncode == 0, finished.stderr_tail
 
     await made(Rate(passing=1, crf=20), None)
@@ -114,7 +114,7 @@ async def test_what_is_made_plays_where_its_codec_does(tmp_path: Path, codec: Co
     for bitrate in (400_000, 200_000):
         await made(second_pass(codec, bitrate, first_crf=20, first_bps=400_000), track)
         sizes.append(track.stat().st_size)
-    muxed = await run(mux_argv(ffmpeg(), track, None, output, media=media, keep_location=False), timeout_s=60)
+    muxed = await run(mux_argv(ffmpeg(), track, None, output, media=media, keep_location=False), timeout_s=60, file_bytes=10**8)
     assert muxed.returncode == 0, muxed.stderr_tail
     made_of = await probe(output, timeout_s=60)
     assert inline_faults(made_of, codec) == ()

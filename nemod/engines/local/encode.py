@@ -370,7 +370,8 @@ class Work:
         return written
 
     async def _child(self, argv: Sequence[str], on_line: Callable[[str], None]) -> Finished:
-        return await run(argv, timeout_s=plan.patience_s(self.task.media), on_line=on_line, niceness=NICENESS)
+        patience, room = plan.patience_s(self.task.media), plan.room_bytes(self.task.media, self.task.limit_bytes)
+        return await run(argv, timeout_s=patience, on_line=on_line, niceness=NICENESS, file_bytes=room)
 
     @property
     def _coder(self) -> Coder:

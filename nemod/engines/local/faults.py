@@ -4,9 +4,10 @@ import errno
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import assert_never
 
 from nemod.failure import Failure, Kind, failure_of
-from nemod.media.child import Finished
+from nemod.media.child import Death, Finished
 
 #: How a full disk is told.
 _FULL = (
@@ -16,6 +17,8 @@ _FULL = (
     "stats file could not be written",
     "at stats line",
 )
+#: ffmpeg's exit codes when it was asked to end by a signal, once or many times.
+_TOLD_TO_END = (255, 123)
 #: Who speaks in ffmpeg, with its address in memory: "[out#0/mp4 @ 0x55a0…] ".
 _SPEAKER = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )+")
 
@@ -40,24 +43,45 @@ def of_child(finished: Finished, stage: str) -> Failure:
     said = finished.stderr_tail
     if any(words in said for words in _FULL):
         return of_folder(OSError(errno.ENOSPC, "full"))
-    if finished.timed_out:
-        return Failure(
-            kind=Kind.TRANSIENT,
-            detail=f"The work did not come to an end ({stage}) and was stopped.",
-            hint="The drive or share that the video lies on may hang.",
-        )
-    if finished.returncode < 0:
-        return Failure(
-            kind=Kind.TRANSIENT,
-            detail=f"A child was killed by signal {-finished.returncode} ({stage}).",
-            hint="The machine may be short of memory.",
-        )
+    match finished.death:
+        case Death.HUNG:
+            return Failure(
+                kind=Kind.TRANSIENT,
+                detail=f"The work did not come to an end ({stage}) and was stopped.",
+                hint="The drive or share that the video lies on may hang.",
+            )
+        case Death.TIME | Death.CPU:
+            return _bomb(f"The work takes far longer than that of a video of its length ({stage}) and was stopped.")
+        case Death.MEMORY:
+            return _bomb(f"The work takes more memory than a program may have here ({stage}).")
+        case Death.FILE_SIZE:
+            return _bomb(f"The work fills far more room than a video of its size needs ({stage}) and was stopped.")
+        case Death.CRASH:
+            return _bomb(f"It crashed ffmpeg (signal {-finished.returncode}, {stage}).")
+        case Death.OUTSIDE:
+            return _killed(f"signal {-finished.returncode}", stage)
+        case None if finished.returncode in _TOLD_TO_END:
+            return _killed("a signal", stage)
+        case None:
+            pass
+        case _ as never:
+            assert_never(never)
     last = _SPEAKER.sub("", said.splitlines()[-1]) if said else "it said nothing"
     return Failure(
         kind=Kind.UNSUPPORTED,
         detail=f"ffmpeg gave up ({stage}, code {finished.returncode}): {last}",
         hint="Play the file; if it plays elsewhere, please report it with this message.",
     )
+
+
+def _killed(by: str, stage: str) -> Failure:
+    detail = f"A child was killed by {by} from outside ({stage})."
+    return Failure(kind=Kind.TRANSIENT, detail=detail, hint="The machine may be short of memory.")
+
+
+def _bomb(detail: str) -> Failure:
+    hint = "The video is likely to be broken, or made to do harm; play it, and export it again if it does."
+    return Failure(kind=Kind.UNSUPPORTED, detail=detail, hint=hint)
 
 
 def no_tone_map(ffmpeg: Path) -> Failure:

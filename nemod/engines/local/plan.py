@@ -52,9 +52,25 @@ def frame_count(media: MediaInfo, picture: Picture) -> int:
     return math.ceil(fps * media.duration_s) + 1
 
 
+PATIENCE_MOST_S = 7 * 86_400.0
+
+
 def patience_s(media: MediaInfo) -> float:
-    """How long one pass may take before it counts as stuck: far longer than the slowest machine needs for a huge picture."""
-    return 900 + 600 * media.length_s
+    """How long one pass may take before it counts as stuck: far longer than the slowest machine needs for a huge picture.
+
+    Never more than a week, whatever length a file claims to have.
+    """
+    return min(900 + 600 * media.length_s, PATIENCE_MOST_S)
+
+
+def room_bytes(media: MediaInfo, limit_bytes: int) -> int:
+    """How large one file of the work may become: output, copy of the source, sound, or the findings of a first pass.
+
+    Those take two bytes for each block of 16x16 in each picture (x264's and x265's trees), of which there may be twice as many
+    as in the source where fields become pictures.
+    """
+    found = 0 if media.video is None else 2 * media.video.frames * (media.video.width * media.video.height // 128 + 4096)
+    return min(3 * limit_bytes + 2 * media.size_bytes + int(64_000 * media.length_s) + found + 64_000_000, 2**62)
 
 
 def faithful_crf(predicted_bytes: int, limit_bytes: int) -> float | None:
