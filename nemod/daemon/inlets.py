@@ -2,14 +2,20 @@
 
 Rules kept here:
 - an inbox that is away (unmounted, deleted, forbidden) holds its folder and makes none of its files "gone";
-- when it is back, it is watched anew: the old watch followed the old folder.
+- when it is back, it is watched anew: the old watch followed the old folder;
+- each inbox has one errand at a time and waits for no other: a share that hangs delays its own folder only, which is held
+  until it answers.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from nemod import logs
 from nemod.config.model import Folder
@@ -31,6 +37,8 @@ log = logs.get(__name__)
 PAUSE_S = 0.1
 AWAY_EVERY_S = 2.0
 GUARD_EVERY_S = 1.0
+#: After this long without an answer a folder is held: a look may list a hundred thousand files, a glance asks for a few.
+LOOK_S, GLANCE_S = 60.0, 10.0
 #: What is added to the moment at which a file could be at rest, so that clocks and rounding never cost a second look.
 MARGIN_S = 0.02
 
@@ -42,6 +50,16 @@ class _Inlet:
     away: bool = False
     taken: bool = False  # by another daemon
     moving: bool = True  # before the first look nobody knows
+    errand: asyncio.Task[None] | None = None
+    since: float = field(default_factory=time.monotonic)  # when the errand began
+    patience_s: float = LOOK_S
+    silent: bool = False  # the errand has outrun the patience
+
+    @property
+    def places(self) -> frozenset[Path]:
+        """Where nemod writes for this folder."""
+        folder = self.intake.folder
+        return frozenset(p for p in (folder.outbox, folder.originals, folder.failed) if p is not None)
 
 
 class Inlets:
@@ -55,7 +73,7 @@ class Inlets:
         self._inlets: dict[str, _Inlet] = {}
         self._poked: set[str] = set()
         self._wake = asyncio.Event()
-        self._watching = asyncio.Lock()  # the watcher takes one call at a time
+        self._broken: asyncio.Future[None] = loop.create_future()  # by an errand that failed in a way nobody foresaw
 
         def poke_from_thread(name: str) -> None:
             loop.call_soon_threadsafe(self.poke, name)
@@ -67,6 +85,11 @@ class Inlets:
     def at_rest(self) -> bool:
         """Whether every inbox has been looked at and nothing in it moves."""
         return not self._poked and not any(inlet.moving for inlet in self._inlets.values())
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The folders that do not answer now."""
+        return frozenset(name for name, inlet in self._inlets.items() if inlet.silent)
 
     def poke(self, name: str) -> None:
         """Something may have changed in a folder."""
@@ -83,55 +106,90 @@ class Inlets:
         """Watch these folders from now on, and no others; returns those that another daemon has."""
         wanted = {f.name: f for f in folders}
         for name in [n for n, i in self._inlets.items() if wanted.get(n) != i.intake.folder]:
-            async with self._watching:
-                await asyncio.to_thread(self._watcher.unwatch, name)
-            if (lock := self._inlets.pop(name).lock) is not None:
-                lock.release()
+            inlet = self._inlets.pop(name)
+            if inlet.errand is not None:
+                inlet.errand.cancel()
+            await asyncio.to_thread(self._watcher.unwatch, name)
+            if inlet.lock is not None:
+                inlet.lock.release()
         for name, folder in wanted.items():
             if name not in self._inlets:
-                inlet = _Inlet(intake=Intake(folder, self._desk, settle_s=settle_s))
-                self._inlets[name] = inlet
-                try:
-                    async with self._watching:
-                        await self._connect(name, inlet)
-                except InboxUnavailable as error:
-                    await self._gone_away(name, inlet, error)
+                inlet = self._inlets[name] = _Inlet(intake=Intake(folder, self._desk, settle_s=settle_s))
+                self._begin(inlet, self._greet(name, inlet), GLANCE_S)
+        if greeted := [inlet.errand for inlet in self._inlets.values() if inlet.errand is not None]:
+            await asyncio.wait(greeted, timeout=GLANCE_S)
         self.poke_all()
         return frozenset(name for name, inlet in self._inlets.items() if inlet.taken)
 
     async def close(self) -> None:
         """Stop watching and let go of the inboxes."""
+        for inlet in self._inlets.values():
+            if inlet.errand is not None:
+                inlet.errand.cancel()
         await asyncio.to_thread(self._watcher.close)
         for inlet in self._inlets.values():
             if inlet.lock is not None:
                 inlet.lock.release()
 
     async def guard(self) -> None:
-        """Notice inboxes that went away or came back: a folder that is moved or deleted as a whole tells nobody."""
+        """Notice inboxes that went away or came back, and folders that do not answer: nobody else tells of them."""
         while True:
             await asyncio.sleep(GUARD_EVERY_S)
             for name, inlet in list(self._inlets.items()):
-                async with self._watching:
-                    alive = inlet.away or await asyncio.to_thread(self._watcher.alive, name)
-                if not alive:
-                    self.poke(name)
+                if inlet.errand is None:
+                    self._begin(inlet, self._glance(name, inlet), GLANCE_S)
+                elif not inlet.silent and time.monotonic() - inlet.since > inlet.patience_s:
+                    inlet.silent = True
+                    await self._gone_away(name, inlet, _silence(name))
+                    self._arrived()  # its slots are free
 
     async def turn(self) -> None:
-        """Look at whatever was poked, for ever."""
-        while True:
+        """Look at whatever was poked, for ever; an inbox that is being looked at is looked at again after that."""
+        while not self._broken.done():
             await self._wake.wait()
             self._wake.clear()
             for name in sorted(self._poked):
-                self._poked.discard(name)
-                if (inlet := self._inlets.get(name)) is not None:
-                    await self._look(name, inlet)
+                inlet = self._inlets.get(name)
+                if inlet is None:
+                    self._poked.discard(name)
+                elif inlet.errand is None:
+                    self._poked.discard(name)
+                    inlet.moving = True
+                    self._begin(inlet, self._look(name, inlet), LOOK_S)
             await asyncio.sleep(PAUSE_S)
+        self._broken.result()
+
+    def _begin(self, inlet: _Inlet, errand: Coroutine[Any, Any, None], patience_s: float) -> None:
+        inlet.errand = asyncio.create_task(errand)
+        inlet.since, inlet.patience_s = time.monotonic(), patience_s
+        inlet.errand.add_done_callback(partial(self._ended, inlet))
+
+    def _ended(self, inlet: _Inlet, errand: asyncio.Task[None]) -> None:
+        inlet.errand = None
+        if inlet.silent:  # it has answered after all
+            inlet.silent = False
+            self.poke(inlet.intake.folder.name)
+        if not errand.cancelled() and (error := errand.exception()) is not None and not self._broken.done():
+            self._broken.set_exception(error)
+        self._wake.set()
+
+    async def _greet(self, name: str, inlet: _Inlet) -> None:
+        """The first that is done with an inbox."""
+        try:
+            await self._connect(name, inlet)
+        except InboxUnavailable as error:
+            await self._gone_away(name, inlet, error)
+
+    async def _glance(self, name: str, inlet: _Inlet) -> None:
+        """See whether it is still the same folder, and whether the places beside it answer at all."""
+        await asyncio.to_thread(_touch, inlet.places)
+        if not inlet.away and not await asyncio.to_thread(self._watcher.alive, name):
+            self.poke(name)
 
     async def _look(self, name: str, inlet: _Inlet) -> None:
         try:
-            async with self._watching:
-                if inlet.away or not await asyncio.to_thread(self._watcher.alive, name):
-                    await self._connect(name, inlet)
+            if inlet.away or not await asyncio.to_thread(self._watcher.alive, name):
+                await self._connect(name, inlet)
             changed, next_s = await inlet.intake.look(mono=time.monotonic(), now=time.time())
         except InboxUnavailable as error:
             await self._gone_away(name, inlet, error)
@@ -180,9 +238,8 @@ class Inlets:
         except OSError:
             inlet.lock = None  # looking at it will say what is wrong
         remote = (await asyncio.to_thread(file_system, folder.inbox)).remote
-        exclude = frozenset(p for p in (folder.outbox, folder.originals, folder.failed) if p is not None)
         watching = await asyncio.to_thread(
-            self._watcher.watch, name, folder.inbox, recursive=folder.recursive, remote=remote, exclude=exclude
+            self._watcher.watch, name, folder.inbox, recursive=folder.recursive, remote=remote, exclude=inlet.places
         )
         level = logging.WARNING if watching.note else logging.INFO
         log.log(level, "intake.watching", folder=name, inbox=str(folder.inbox), method=watching.method, note=watching.note)
@@ -194,3 +251,20 @@ class Inlets:
             log.warning("folder.away", folder=name, inbox=str(inlet.intake.folder.inbox), why=error.failure.detail)
         await self._desk(Ledger.hold, folder_scope(name), until=None, failure=error.failure, now=time.time())
         self._timers.soon(f"away {name}", AWAY_EVERY_S, lambda: self.poke(name))
+
+
+def _touch(places: Iterable[Path]) -> None:
+    """Ask the disk for places; whether they are there does not matter, only that there is an answer."""
+    for place in places:
+        with suppress(OSError):
+            place.stat()
+
+
+def _silence(name: str) -> InboxUnavailable:
+    return InboxUnavailable(
+        Failure(
+            kind=Kind.NOT_WRITABLE,
+            detail=f"The disk or network share behind the folder {name} does not answer.",
+            hint="Check its drive or its network. The other folders are worked on; this one goes on by itself.",
+        )
+    )

@@ -23,7 +23,7 @@ from nemod.daemon.handover import Handover
 from nemod.daemon.purse import Purse
 from nemod.daemon.route import replanned
 from nemod.daemon.together import together
-from nemod.delivery.publish import clear_work, prepare_outbox, secure, work_folder
+from nemod.delivery.publish import clear_work, make_work, prepare_outbox, secure, work_folder
 from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Output, Progress, Task, Wait
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, JobId, JobState, Lane, Move, Route, Step, is_material, materials, next_engine, next_step
@@ -186,7 +186,7 @@ class Runner:
                 why = "The cloud could not make it, and this machine follows the folder's preset alone."
                 log.warning("job.instruction_ignored", job=job.id, folder=job.folder.name, file=job.relpath, why=why)
         await asyncio.to_thread(prepare_outbox, job.folder.outbox)
-        folder = await asyncio.to_thread(work_folder, job.folder.outbox, job.id, len(job.attempts) + 1, secrets.token_hex(4))
+        folder = work_folder(job.folder.outbox, job.id, len(job.attempts) + 1, secrets.token_hex(4))
         await self.desk(Ledger.open_attempt, job.id, name, how, folder, material=made_from, now=self.clock())
 
     async def _queue(self, job: Job, name: EngineName) -> None:
@@ -222,7 +222,7 @@ class Runner:
             detail = f"The engine {attempt.engine} is not set up here."
             raise EngineError(Failure(kind=Kind.TOOL_MISSING, detail=detail, hint="See: nemod doctor"))
         await asyncio.to_thread(prepare_outbox, job.folder.outbox)
-        await asyncio.to_thread(attempt.folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_work, attempt.folder)
         await self.handover.check_source(job)
         task = await self._task(job, attempt)
         async with aclosing(engine.run(task, attempt.token)) as events:

@@ -27,9 +27,10 @@ from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
 from nemod.daemon.locks import Busy
 from nemod.daemon.mailbox import Verb, apply
+from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
+from nemod.daemon.threads import Threads
 from nemod.daemon.timers import Timers
-from nemod.delivery.publish import sweep
 from nemod.engines.base import EngineName
 from nemod.failure import Kind, NemodError
 from nemod.intake.mounts import file_system
@@ -85,6 +86,7 @@ class _Held:
     task: asyncio.Task[None]
     lane: Lane
     polling: bool
+    folder: str
 
 
 class Service:
@@ -137,11 +139,12 @@ class Service:
             Busy: another daemon has one of the inboxes.
         """
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(Threads())
         self._stop = loop.create_future()
         desk = Desk(open_ledger(self._state))
         inlets = Inlets(desk, self._timers, loop, arrived=self._work.set)
         try:
-            await self._recover(desk)
+            await recover(desk, (f.outbox for f in self.config.folders))
             self._fleet.equip(self.config)
             runner = Runner(
                 desk=desk,
@@ -170,14 +173,6 @@ class Service:
             await self._put_down(desk, inlets)
 
     # -- start and end ----------------------------------------------------------------------------------------------------
-
-    async def _recover(self, desk: Desk) -> None:
-        if recovered := await desk(Ledger.recover):
-            log.info("daemon.recovered", jobs=recovered)
-        keep = await desk(Ledger.open_folders)
-        for outbox in await desk(Ledger.outboxes) | {f.outbox for f in self.config.folders}:
-            for swept in await asyncio.to_thread(sweep, outbox, keep):
-                log.info("delivery.swept", folder=str(swept))
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -243,10 +238,11 @@ class Service:
             nemo = self.config.nemo
             for fallen in await desk(Ledger.fall_back, now=time.time(), patience_s=nemo.patience_s):
                 log.info("job.falls_back", job=fallen.job, file=fallen.relpath, to=fallen.lane, why=fallen.why.detail)
-            await self._claim(desk, runner, Lane.LIGHT, LIGHT_SLOTS)
-            await self._claim(desk, runner, Lane.LOCAL, self.config.settings.workers)
-            await self._claim(desk, runner, Lane.NEMO, nemo.slots)
-            await self._claim(desk, runner, Lane.NEMO, POLL_SLOTS, polling=True)
+            claim = partial(self._claim, desk, runner, inlets.silent)
+            await claim(Lane.LIGHT, LIGHT_SLOTS)
+            await claim(Lane.LOCAL, self.config.settings.workers)
+            await claim(Lane.NEMO, nemo.slots)
+            await claim(Lane.NEMO, POLL_SLOTS, polling=True)
             due = await desk(Ledger.next_due, now=time.time(), patience_s=nemo.patience_s)
             if due is not None:
                 self._timers.at("due", due, now=time.time(), call=self._work.set)
@@ -254,10 +250,12 @@ class Service:
             if self._once and await self._worked_off(desk, inlets) and not self._work.is_set() and not self._stop.done():
                 self._stop.set_result(Ending.WORKED_OFF)
 
-    async def _claim(self, desk: Desk, runner: Runner, lane: Lane, slots: int, *, polling: bool = False) -> None:
-        """Start the jobs of a lane for which there are slots."""
+    async def _claim(
+        self, desk: Desk, runner: Runner, silent: frozenset[str], lane: Lane, slots: int, *, polling: bool = False
+    ) -> None:
+        """Start the jobs of a lane for which there are slots; what hangs in a folder that does not answer takes none."""
         home = [f.name for f in self.config.folders if EngineName.NEMO not in self._fleet.available(f)]
-        while sum((held.lane, held.polling) == (lane, polling) for held in self._running.values()) < slots:
+        while sum((h.lane, h.polling) == (lane, polling) and h.folder not in silent for h in self._running.values()) < slots:
             careful = self._fleet.careful
             # A job that was given back may still have a connection to close; it is nobody else's until then.
             busy = tuple(self._running)
@@ -265,7 +263,7 @@ class Service:
             if job is None:
                 return
             task = asyncio.create_task(runner.run(job, lane), name=f"job {job.id}")
-            self._running[job.id] = _Held(task=task, lane=lane, polling=polling)
+            self._running[job.id] = _Held(task=task, lane=lane, polling=polling, folder=job.folder.name)
             task.add_done_callback(partial(self._finished, job.id))
 
     def _as_now(self, folder: Folder) -> Folder:

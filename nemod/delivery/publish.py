@@ -16,6 +16,9 @@ What a kill leaves, and what the next start does (it asks `already_published` be
 | after fact `delivered`                | staged and target                   | `unstage`, which may be done twice        |
 | before fact `staged`                  | a folder without an open attempt    | `sweep` at the start                      |
 
+An outbox may be another's as well: a second daemon's with a ledger of its own, or a `nemod compress`'s. What a ledger does not
+know it leaves alone, until nothing in it has moved for a day: then whoever made it is gone.
+
 Somebody else's file under the target is a `FileExistsError`: the caller aims at the next name. Of a set of files each is as
 above, and the fact `delivered_bytes` comes after the last one; a set that cannot be whole is taken back by `withdraw`.
 """
@@ -35,6 +38,8 @@ from nemod.failure import Failure, Kind, NemodError, failure_of
 WORK = ".nemod-work"
 #: What is being removed; the next sweep removes what a kill has left of it.
 GOING = "going-"
+#: A work folder of which this ledger knows nothing is another's, unless nothing in it has changed for this long.
+STRANGE_S = 86_400.0
 
 
 class PublishError(NemodError):
@@ -56,19 +61,24 @@ def prepare_outbox(outbox: Path) -> None:
 
 
 def work_folder(outbox: Path, job: int, attempt: int, token: str) -> Path:
-    """Make the folder of one attempt, for our eyes only, or find it as an earlier run left it.
+    """The name of one attempt's folder; the caller records it before `make_work`, so that a sweep knows whose it is.
 
     Args:
-        outbox: is there already.
+        outbox: in whose file system it will lie.
         job: its id.
         attempt: its id.
         token: random and good for a file name, so that an orphaned child of an earlier life writes elsewhere.
+    """
+    return outbox / WORK / f"{job}-{attempt}-{token}"
+
+
+def make_work(folder: Path) -> Path:
+    """Make a `work_folder` for our eyes only, or find it as an earlier run left it; its outbox is there already.
 
     Raises:
         PublishError: as `failure_of` says.
     """
-    home = outbox / WORK
-    folder = home / f"{job}-{attempt}-{token}"
+    home = folder.parent
     try:
         while True:
             home.mkdir(mode=0o700, exist_ok=True)
@@ -210,8 +220,15 @@ def clear_work(folder: Path) -> None:
     _leave(folder.parent)
 
 
-def sweep(outbox: Path, keep: frozenset[Path]) -> tuple[Path, ...]:
-    """Remove the attempt folders that no open attempt points to; returns those that are gone now."""
+def sweep(outbox: Path, keep: frozenset[Path], *, ours: frozenset[Path], now: float) -> tuple[Path, ...]:
+    """Remove the work folders that nobody needs; returns those that are gone now.
+
+    Args:
+        outbox: in which to look.
+        keep: those that are still needed.
+        ours: all that this ledger knows; others belong to somebody else, unless they are as old as `STRANGE_S` says.
+        now: epoch seconds.
+    """
     home = outbox / WORK
     try:
         if not stat.S_ISDIR(home.lstat().st_mode):
@@ -219,10 +236,19 @@ def sweep(outbox: Path, keep: frozenset[Path]) -> tuple[Path, ...]:
         found = [home / entry.name for entry in os.scandir(home)]
     except OSError:
         return ()
-    orphans = sorted(folder for folder in found if folder not in keep)
+    doomed = (folder in ours or folder.name.startswith(GOING) or now - _changed(folder) > STRANGE_S for folder in found)
+    orphans = sorted(folder for folder, doom in zip(found, doomed, strict=True) if doom and folder not in keep)
     removed = tuple(folder for folder in orphans if _remove(folder))
     _leave(home)
     return removed
+
+
+def _changed(folder: Path) -> float:
+    """When something in a folder changed last, epoch seconds; what cannot be told has changed just now."""
+    try:
+        return max(float(path.lstat().st_mtime) for path in (folder, *(folder.iterdir() if folder.is_dir() else ())))
+    except OSError:
+        return float("inf")
 
 
 def _new_file_mode(folder: Path) -> int:

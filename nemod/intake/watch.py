@@ -6,7 +6,7 @@ Rules kept here:
 - each folder has an observer of its own, so that a share that hangs takes nobody along, and forgetting one is stopping it;
 - folders that events do not reach (network, FUSE, the system's watch limit) are polled.
 
-Not thread-safe: one call at a time. Every call may wait for the file system, so make it off the event loop.
+One call at a time for each name. Every call may wait for the file system, so make it off the event loop.
 """
 
 import errno

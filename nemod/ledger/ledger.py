@@ -98,6 +98,7 @@ class Ledger(sqlite3.Connection):
     history = reading.history
     answered = reading.answered
     open_folders = reading.open_folders
+    work_folders = reading.work_folders
     outboxes = reading.outboxes
     present = reading.present
     next_due = reading.next_due

@@ -49,6 +49,11 @@ def open_folders(db: sqlite3.Connection) -> frozenset[Path]:
     return frozenset(needed | {attempt.folder for job in waiting for attempt in materials(job)})
 
 
+def work_folders(db: sqlite3.Connection) -> frozenset[Path]:
+    """Every work folder that this ledger ever knew, ended attempts' too."""
+    return frozenset(Path(os.fsdecode(row["folder"])) for row in db.execute("SELECT folder FROM attempt").fetchall())
+
+
 def answered(db: sqlite3.Connection, job: JobId) -> tuple[Refuse, ...]:
     """What the judge said in earlier rounds of outputs of the present session, as far as the cloud was told; oldest first."""
     rows = db.execute(

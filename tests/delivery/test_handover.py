@@ -12,7 +12,7 @@ from nemod.config.model import EnginePolicy, Folder, Preset
 from nemod.daemon.handover import Handover, OverLimit
 from nemod.daemon.source import SourceLost, fingerprint_of
 from nemod.delivery import publish
-from nemod.delivery.publish import work_folder
+from nemod.delivery.publish import make_work, work_folder
 from nemod.engines.base import EngineName, Part, Token
 from nemod.job import AttemptId, Job, JobId, JobState, Lane, Route, Sighting
 from nemod.ledger.desk import Desk
@@ -52,7 +52,7 @@ class Bench:
         """Two tries in the cloud, the first one refused and its output kept; their folders."""
         folders: list[Path] = []
         for verdict in (REFUSE, ACCEPT):
-            folder = work_folder(self.folder.outbox, job.id, len(folders) + 1, "x")
+            folder = make_work(work_folder(self.folder.outbox, job.id, len(folders) + 1, "x"))
             (folder / "out.mp4").write_bytes(b"made" * 100)
             attempt = await self.desk(Ledger.open_attempt, job.id, EngineName.NEMO, How.ENCODE, folder, now=NOW)
             await self.desk(Ledger.checkpoint, attempt, Token("1:{}"), now=NOW, expects=50.0)
@@ -111,7 +111,7 @@ async def in_parts(bench: Bench, count: int = 3, size: int = 400) -> tuple[Job, 
     job = await bench.desk(Ledger.claim, Lane.LIGHT, now=NOW)
     assert job is not None
     await bench.desk(Ledger.examined, job.id, MEDIA, replace(ROUTE, engines=(EngineName.LOCAL,)))
-    work = work_folder(bench.folder.outbox, job.id, 1, "x")
+    work = make_work(work_folder(bench.folder.outbox, job.id, 1, "x"))
     attempt = await bench.desk(Ledger.open_attempt, job.id, EngineName.LOCAL, How.ENCODE, work, now=NOW)
     await stage(bench, attempt, work, count, size)
     return await bench.read(job.id), [

@@ -12,10 +12,13 @@ import pytest
 
 from nemod.delivery import place
 from nemod.delivery.publish import (
+    GOING,
+    STRANGE_S,
     WORK,
     PublishError,
     already_published,
     clear_work,
+    make_work,
     prepare_outbox,
     publish,
     stamp,
@@ -38,7 +41,7 @@ def outbox(tmp_path: Path) -> Path:
 @pytest.fixture
 def staged(outbox: Path) -> Path:
     """A finished file in an attempt's folder."""
-    path = work_folder(outbox, 7, 1, "abc") / "out.mp4"
+    path = make_work(work_folder(outbox, 7, 1, "abc")) / "out.mp4"
     path.write_bytes(b"finished")
     return path
 
@@ -180,7 +183,7 @@ def test_a_failed_rename_takes_its_placeholder_away(outbox: Path, staged: Path) 
 
 def test_the_stamp_gives_the_sources_time_and_ordinary_permissions(outbox: Path) -> None:
     """A private temporary file becomes one like any other of this user; asked in a child, for the umask is the process's."""
-    path = work_folder(outbox, 1, 1, "t") / "out.mp4"
+    path = make_work(work_folder(outbox, 1, 1, "t")) / "out.mp4"
     path.write_bytes(b"x")
     path.chmod(0o600)
     code = (
@@ -196,16 +199,16 @@ def test_the_stamp_gives_the_sources_time_and_ordinary_permissions(outbox: Path)
 def test_stamping_what_is_not_there_is_a_failure(outbox: Path) -> None:
     """A vanished file is told as a value, not as the system's error."""
     with pytest.raises(PublishError):
-        stamp(work_folder(outbox, 1, 1, "t") / "none.mp4", 0)
+        stamp(make_work(work_folder(outbox, 1, 1, "t")) / "none.mp4", 0)
 
 
 def test_a_work_folder_is_private_and_found_again(outbox: Path) -> None:
     """A second run of the same attempt meets what the first one left."""
-    folder = work_folder(outbox, 3, 4, "tok")
+    folder = make_work(work_folder(outbox, 3, 4, "tok"))
     assert folder == outbox / ".nemod-work" / "3-4-tok"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     (folder / "pass.log").touch()
-    assert [path.name for path in work_folder(outbox, 3, 4, "tok").iterdir()] == ["pass.log"]
+    assert [path.name for path in make_work(work_folder(outbox, 3, 4, "tok")).iterdir()] == ["pass.log"]
 
 
 def test_a_work_folder_is_never_made_through_a_link(outbox: Path, tmp_path: Path) -> None:
@@ -213,15 +216,15 @@ def test_a_work_folder_is_never_made_through_a_link(outbox: Path, tmp_path: Path
     (tmp_path / "trap").mkdir()
     (outbox / WORK).symlink_to(tmp_path / "trap")
     with pytest.raises(PublishError) as caught:
-        work_folder(outbox, 1, 1, "t")
+        make_work(work_folder(outbox, 1, 1, "t"))
     assert caught.value.failure.kind is Kind.NOT_WRITABLE
     assert list((tmp_path / "trap").iterdir()) == []
-    assert sweep(outbox, frozenset()) == ()
+    assert sweep(outbox, frozenset(), ours=frozenset({outbox / WORK / "1-1-t"}), now=0) == ()
 
 
 def test_clearing_one_attempt_leaves_the_others(outbox: Path) -> None:
     """The home of the work folders goes with the last of them, and clearing again is no error."""
-    one, other = work_folder(outbox, 1, 1, "a"), work_folder(outbox, 2, 1, "b")
+    one, other = make_work(work_folder(outbox, 1, 1, "a")), make_work(work_folder(outbox, 2, 1, "b"))
     clear_work(one)
     clear_work(one)
     assert other.is_dir()
@@ -239,24 +242,36 @@ def test_only_work_folders_are_cleared(outbox: Path) -> None:
 
 def test_the_sweep_takes_orphans_and_follows_no_link(outbox: Path, tmp_path: Path) -> None:
     """What an open attempt points to stays; a link is removed and what it leads to is not."""
-    kept, orphan = work_folder(outbox, 1, 1, "a"), work_folder(outbox, 1, 2, "b")
+    kept, orphan = make_work(work_folder(outbox, 1, 1, "a")), make_work(work_folder(outbox, 1, 2, "b"))
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_bytes(b"mine")
     (orphan / "deep").mkdir()
     (orphan / "deep" / "link").symlink_to(precious)
     (outbox / WORK / "link").symlink_to(precious)
-    assert sweep(outbox, frozenset({kept})) == (orphan, outbox / WORK / "link")
+    ours = frozenset({kept, orphan, outbox / WORK / "link"})
+    assert sweep(outbox, frozenset({kept}), ours=ours, now=0) == (orphan, outbox / WORK / "link")
     assert [path.name for path in (outbox / WORK).iterdir()] == [kept.name]
     assert (precious / "file").read_bytes() == b"mine"
-    assert sweep(outbox, frozenset()) == (kept,)
+    assert sweep(outbox, frozenset(), ours=ours, now=0) == (kept,)
     assert list(outbox.iterdir()) == []
-    assert sweep(outbox, frozenset()) == ()
+    assert sweep(outbox, frozenset(), ours=ours, now=0) == ()
+
+
+def test_what_another_is_at_work_on_is_left_alone_until_it_is_forgotten(outbox: Path) -> None:
+    """Two ledgers may share an outbox: a folder that this one does not know is swept when nothing moved in it for a day."""
+    theirs = make_work(work_folder(outbox, 1, 1, "theirs"))
+    (theirs / "pass.log").write_bytes(b"at it")
+    os.utime(theirs, (0, 0))
+    left = make_work(outbox / WORK / f"{GOING}half")
+    now = (theirs / "pass.log").stat().st_mtime
+    assert sweep(outbox, frozenset(), ours=frozenset(), now=now + STRANGE_S) == (left,)
+    assert sweep(outbox, frozenset(), ours=frozenset(), now=now + STRANGE_S + 1) == (theirs,)
 
 
 def test_a_folder_in_which_orphans_still_make_files_goes_whole(outbox: Path) -> None:
     """The ffmpeg of a killed daemon opens its files by name, whenever it gets to it: nothing of it stays behind."""
-    folder = work_folder(outbox, 1, 1, "a")
+    folder = make_work(work_folder(outbox, 1, 1, "a"))
     busy = (
         "import itertools, os, sys\nfor n in itertools.count():\n    os.close(os.open(f'{sys.argv[1]}/{os.getpid()}-{n}', 65))"
     )

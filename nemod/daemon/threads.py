@@ -1,0 +1,36 @@
+"""Threads for calls that may wait for a disk for ever: a hung share must neither use up a pool nor keep the process alive.
+
+The usual pool has few threads and is joined when the process ends; a mount that does not answer would take them one by one, and
+SIGTERM would wait for a network that is down. These die with the process.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from threading import Thread
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Threads(ThreadPoolExecutor):  # asyncio takes no other kind
+    """A thread of its own for each call."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Begin a call."""
+        future: Future[T] = Future()
+        Thread(target=_carry_out, args=(future, partial(fn, *args, **kwargs)), daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is called
+        """Nothing is waited for."""
+
+
+def _carry_out(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except BaseException as error:  # noqa: BLE001 - it is the caller's, who waits in another thread
+        future.set_exception(error)

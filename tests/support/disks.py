@@ -1,0 +1,127 @@
+"""Disks in trouble, made of what Linux offers: small ones, without hard links, without case, and one that never answers.
+
+All need the right to mount: root has it, and so has anybody within `unshare -Urm` (a namespace of one's own). What a machine
+cannot do is skipped with its reason.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+_DETACH = 2  # MNT_DETACH of sys/mount.h
+
+
+@dataclass(slots=True, kw_only=True)
+class Disks:
+    """What is mounted for a test; all of it is taken away at its end."""
+
+    room: Path  # for the files that disks are made of
+    mounted: list[Path] = field(default_factory=list)
+    silent: dict[Path, int] = field(default_factory=dict)
+
+    def small(self, point: Path, size: str) -> Path:
+        """An empty disk in memory, of a size such as "2m"."""
+        return self._mount("tmpfs", point, "tmpfs", f"size={size},mode=0777")
+
+    def resize(self, point: Path, size: str) -> None:
+        """Make a `small` disk larger or smaller."""
+        _run("mount", "-o", f"remount,size={size}", point)
+
+    def read_only(self, point: Path, *, yes: bool) -> None:
+        """Forbid or allow writing."""
+        _run("mount", "-o", f"remount,{'ro' if yes else 'rw'}", point)
+
+    def again(self, folder: Path, point: Path) -> Path:
+        """A folder under a second path, which is no link."""
+        point.mkdir(parents=True, exist_ok=True)
+        _run("mount", "--bind", folder, point)
+        self.mounted.append(point)
+        return point
+
+    def fat(self, point: Path) -> Path:
+        """A disk without hard links, modes and case, that takes not every name."""
+        if shutil.which("mkfs.vfat") is None:
+            pytest.skip("mkfs.vfat is not installed, so there is no FAT disk to try")
+        return self._image(point, ["mkfs.vfat"], "vfat", "loop,umask=000")
+
+    def caseless(self, point: Path) -> Path:
+        """A disk for which `Clip.mov` and `clip.mov` are one name, in a folder that stands for all of it."""
+        if shutil.which("mkfs.ext4") is None:
+            pytest.skip("mkfs.ext4 is not installed, so there is no disk without case to try")
+        self._image(point, ["mkfs.ext4", "-q", "-O", "casefold", "-E", "encoding=utf8"], "ext4", "loop")
+        folder = point / "caseless"
+        folder.mkdir()
+        if subprocess.run(["chattr", "+F", folder], capture_output=True, check=False).returncode:
+            pytest.skip("this kernel's ext4 knows no folders without case")
+        return folder
+
+    def hang(self, point: Path) -> None:
+        """Lay a disk that never answers over a folder, as a share does whose server is gone."""
+        try:
+            handle = os.open("/dev/fuse", os.O_RDWR)
+        except OSError as error:
+            pytest.skip(f"no FUSE here ({error.strerror}), so nothing can hang")
+        options = f"fd={handle},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},allow_other"
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b"stuck", os.fsencode(point), b"fuse.stuck", 0, options.encode()):
+            os.close(handle)
+            pytest.skip(f"FUSE cannot be mounted here ({os.strerror(ctypes.get_errno())}), so nothing can hang")
+        self.silent[point] = handle
+
+    def answer(self, point: Path) -> None:
+        """Take the disk that never answers away again; who waits for it gets an error."""
+        os.close(self.silent.pop(point))
+        self.pull(point)
+
+    def pull(self, point: Path) -> None:
+        """Take a disk away as a hand does: whoever has files open keeps them, nobody else finds any."""
+        ctypes.CDLL(None).umount2(os.fsencode(point), _DETACH)
+        if point in self.mounted:
+            self.mounted.remove(point)
+
+    def close(self) -> None:
+        """Take all away."""
+        for point in list(self.silent):
+            self.answer(point)
+        for point in reversed(list(self.mounted)):
+            self.pull(point)
+
+    def _image(self, point: Path, make: list[str], kind: str, options: str) -> Path:
+        image = self.room / f"{point.name}.img"
+        with image.open("wb") as file:
+            file.truncate(32 << 20)
+        _run(*make, image)
+        return self._mount(image, point, kind, options)
+
+    def _mount(self, what: str | Path, point: Path, kind: str, options: str) -> Path:
+        point.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["mount", "-t", kind, "-o", options, what, point], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a disk ({kind}) cannot be mounted here, but for root or within `unshare -Urm`: {done.stderr.strip()}")
+        self.mounted.append(point)
+        return point
+
+
+@contextmanager
+def disks(room: Path) -> Iterator[Disks]:
+    """Disks for a test."""
+    if sys.platform != "linux":
+        pytest.skip("disks in trouble are made with Linux's means")
+    made = Disks(room=room)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _run(*argv: str | Path) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
