@@ -43,7 +43,7 @@ $(DEV): $(BIN)/python pyproject.toml
 	@touch $(STAMP) $(SANDBOX) $@
 
 test: $(DEV)  ## Everything that CI runs but for lint and types.
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

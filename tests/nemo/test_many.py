@@ -1,5 +1,6 @@
-"""A hundred videos at once: none is lost, each is paid and rendered once, and every call says whose it is."""
+"""Many videos at once: none is lost, each is paid and rendered once, and every call says whose it is."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from tests.nemo.place import Place
 from tests.support.clips import make_clip
 from tests.support.cloud import cloud
 
-MANY = 100
+MANY = 100 if os.environ.get("NEMOD_SLOW") else 30
 
 
-async def test_a_hundred_jobs_at_once(tmp_path: Path) -> None:
+async def test_many_jobs_at_once(tmp_path: Path) -> None:
     """Through one daemon and a cloud whose renders take a while, so that many are polled at the same time."""
     source = make_clip(tmp_path / "clip.mkv", seconds=1, size=(320, 240), extra_args=("-crf", "10"))
     with cloud(tmp_path / "cloud", "--credits", "1000000", "--render-seconds", "1") as sandbox:

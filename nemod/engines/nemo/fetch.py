@@ -74,6 +74,7 @@ async def _submitted(run: Run, state: State) -> AsyncGenerator[Event, None]:
         if error.trouble is not Trouble.REFUSED or run.at.renders >= RENDERS_MOST:
             raise
         run.log.warning("cloud.render_refused", render=run.at.render, why=error.failure.detail)
+        await asyncio.sleep(STATE_PAUSE_S)  # what the state tells may lag behind
         yield run.reach(Stage.EDITED)  # once more, with the timeline as it is now and a new id
         return
     run.log.info("cloud.render", render=known_as, timeline=draft.summary(state.draft))

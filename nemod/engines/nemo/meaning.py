@@ -45,9 +45,10 @@ def meaning(listener: Listener, *, lost: bool, changed: bool, exportable: bool) 
         return Meaning.QUESTION
     if Action.EXPORT in gist.actions and exportable:
         return Meaning.READY
-    if gist.actions:
+    done = claims_done(listener.words)  # the state may lag behind the words, and another message costs
+    if gist.actions and not done:
         return Meaning.SCREEN
-    if listener.words and not listener.changes_things and not claims_done(listener.words):
+    if listener.words and not listener.changes_things and not done:
         return Meaning.REFUSAL
     return Meaning.UNCLEAR
 

@@ -61,10 +61,10 @@ def test_with_nothing_changed_the_words_decide(frames: tuple[Frame, ...], lost: 
 
 
 def test_an_answer_that_only_wants_to_be_exported_is_rendered() -> None:
-    """When there is a timeline; without one there is nothing to render."""
+    """When there is a timeline; without one the state may only lag behind the words, and another message would cost."""
     words = says("Your video is ready. Click the Export button.")
     assert meaning(heard(words), lost=False, changed=False, exportable=True) is Meaning.READY
-    assert meaning(heard(words), lost=False, changed=False, exportable=False) is Meaning.SCREEN
+    assert meaning(heard(words), lost=False, changed=False, exportable=False) is Meaning.UNCLEAR
 
 
 def test_a_question_before_any_timeline_is_a_question() -> None:
