@@ -249,7 +249,7 @@ class Runner:
                         return
                     case Output():
                         for file in [part.path for part in event.parts] or [event.path]:
-                            await asyncio.to_thread(secure, file)  # what is judged next is what a power cut leaves
+                            await asyncio.to_thread(secure, file)  # a power cut leaves what is judged next
                         await self.desk(
                             Ledger.staged,
                             attempt.id,

@@ -112,13 +112,16 @@ def stamp(path: Path, mtime_ns: int) -> None:
 
 
 def secure(staged: Path) -> None:
-    """Let a finished file's bytes lie on the disk: after a power cut it is the one that was judged, or it is not there.
+    """Let a finished file and its name lie on the disk: a power cut must not leave another one than was judged, nor none.
+
+    It may have been paid for, and the next try may be made from it.
 
     Raises:
         PublishError: TRANSIENT when it is no longer there, else as `failure_of` says.
     """
     try:
         durable.sync_file(staged)
+        durable.sync_way(staged.parent)
     except FileNotFoundError as error:
         gone = "The finished file vanished from the work folder before it could be delivered."
         raise PublishError(Failure(kind=Kind.TRANSIENT, detail=gone)) from error

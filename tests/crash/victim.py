@@ -1,5 +1,7 @@
 """A daemon that kills itself at a side effect: `python -m tests.crash.victim ROOT [LABEL NUMBER]`.
 
+Or, with `ROOT --disks`, one that lives and keeps, of the moments in ROOT.wishes, what a power cut would leave, in ROOT.disks.
+
 It is the product's own service over real files and a real ledger; only the engines are quick. Nothing of it is replaced: the
 interpreter itself reports each file that is about to be changed (audit events), SQLite each transaction that is about to be
 committed (a trace). Each gets a label, written to ROOT.labels; at the given occurrence of the given one the process dies, so
@@ -8,34 +10,40 @@ that what came before has happened and this has not.
 
 import asyncio
 import os
+import random
 import re
 import signal
 import sqlite3
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from nemod.config.model import Config, EnginePolicy, Folder, Nemo, Preset, Settings
+from nemod.config.model import After, Config, EnginePolicy, Folder, Nemo, Preset, Settings
 from nemod.daemon.service import Service
 from nemod.engines.base import EngineName, Progress
+from tests.crash.disk import Cut, Disk
 from tests.support.clips import ffmpeg
 from tests.support.fake_engine import Deliver, FakeEngine, Pause, Pay
 
 LIMIT_BYTES = 30_000
 #: Audit events of what changes files, and how many of their arguments are paths.
 CHANGES = {"os.rename": 2, "os.link": 2, "os.remove": 1, "os.mkdir": 1, "os.rmdir": 1, "os.utime": 1, "os.chmod": 1}
+#: A world may say in these files what becomes of its originals, and where its outbox is; sub-folders are looked into with them.
+AFTER, OUTBOX = "after", "outbox"
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 class Reaper:
-    """Labels what is about to happen, and dies of one of them."""
+    """Labels what is about to happen, and tells of each; who listens may let the process die of it."""
 
-    def __init__(self, root: Path, label: str | None, number: int) -> None:
-        """Count what happens below `root`."""
+    def __init__(self, root: Path, met: Callable[[str, int], None]) -> None:
+        """Count what happens below `root`; `met` hears the label and which one of it this is."""
         self._root = os.fspath(root) + "/"
         self._labels = os.open(f"{root}.labels", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._fate = (label, number)
+        self._met = met
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._statement = ""
@@ -47,7 +55,8 @@ class Reaper:
             self._fresh.append(args[0])
             return
         while self._fresh:  # a connection is announced a moment before it can be traced, and used later than the next event
-            self._fresh.pop().set_trace_callback(self.trace)
+            with suppress(sqlite3.ProgrammingError):  # one that is closed again was a disk's, not the daemon's
+                self._fresh.pop().set_trace_callback(self.trace)
         if event == "open" and isinstance(args[2], int) and args[2] & WRITES:
             self._paths("open", args[:1])
         elif event == "ctypes.dlsym" and args[1] == "renameat2":
@@ -73,22 +82,52 @@ class Reaper:
         with self._lock:
             self._seen[label] += 1
             os.write(self._labels, f"{self._seen[label]} {label}\n".encode())
-            if (label, self._seen[label]) == self._fate:
-                os.kill(os.getpid(), signal.SIGKILL)
-                signal.pause()  # a signal to oneself may take a moment; not one more effect until then
+            self._met(label, self._seen[label])
+
+
+def die_of(label: str, number: int) -> Callable[[str, int], None]:
+    """Let the process die of one moment."""
+
+    def met(now: str, count: int) -> None:
+        if (now, count) == (label, number):
+            os.kill(os.getpid(), signal.SIGKILL)
+            signal.pause()  # a signal to oneself may take a moment; not one more effect until then
+
+    return met
+
+
+def keep_disks(root: Path) -> Callable[[str, int], None]:
+    """Keep the wished disks, by the line of their wish: which cut, the how-manieth moment, of which label."""
+    wishes: dict[tuple[str, int], list[tuple[int, Cut]]] = {}
+    for line, wish in enumerate(Path(f"{root}.wishes").read_text(encoding="utf-8").splitlines()):
+        cut, count, label = wish.split(" ", 2)
+        wishes.setdefault((label, int(count)), []).append((line, Cut(cut)))
+    place = Path(f"{root}.disks")
+    place.mkdir()
+    disk = Disk(root=root)
+    disk.begin()
+
+    def met(now: str, count: int) -> None:
+        for line, cut in wishes.get((now, count), ()):
+            disk.leave(cut, place / str(line), random.Random(line))  # noqa: S311 - the same each time
+
+    return met
 
 
 def folder(root: Path) -> Folder:
     """The inbox below a root."""
     inbox = root / "inbox"
+    after = After((root / AFTER).read_text("utf-8")) if (root / AFTER).exists() else None
     return Folder(
         name="clips",
         inbox=inbox,
-        outbox=inbox / "done",
+        outbox=Path((root / OUTBOX).read_text("utf-8")) if (root / OUTBOX).exists() else inbox / "done",
         originals=inbox / "originals",
         failed=inbox / "failed",
         preset=Preset(name="tight", limit_bytes=LIMIT_BYTES),
         engine=EnginePolicy.LOCAL if halves(root) else EnginePolicy.NEMO,
+        after=after or After.ARCHIVE,
+        recursive=after is not None,
     )
 
 
@@ -111,15 +150,23 @@ def engine(root: Path) -> FakeEngine:
     return FakeEngine(script, root / "journal")
 
 
-def main(root: Path, label: str | None, number: int) -> None:
+def main(root: Path, met: Callable[[str, int], None]) -> None:
     """Work off the inbox, or die of it."""
     nemo = Nemo(follow_ups=0, max_credits_per_day=100)
     config = Config(file=root / "config.toml", settings=Settings(settle_s=0.05), nemo=nemo, folders=(folder(root),))
     makers = {made.name: made for made in (engine(root), cloud(root))}
     service = Service(config, root / "state", lambda _: makers, ffmpeg(), reread=lambda: config, once=True)
-    sys.addaudithook(Reaper(root, label, number).hook)
+    sys.addaudithook(Reaper(root, met).hook)
     asyncio.run(service.run(lambda: None))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None, int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    match [Path(sys.argv[1]), *sys.argv[2:]]:
+        case [Path() as given, "--disks"]:
+            main(given, keep_disks(given))
+        case [Path() as given, str() as chosen, str() as which]:
+            main(given, die_of(chosen, int(which)))
+        case [Path() as given]:
+            main(given, lambda _label, _count: None)
+        case _:
+            sys.exit("usage: python -m tests.crash.victim ROOT [LABEL NUMBER | --disks]")
