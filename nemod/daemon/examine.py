@@ -144,6 +144,9 @@ class Examiner:
         """Probe and decode an output from end to end and hold it against its source, as far as it should be like it.
 
         An output that others made is looked at, too: whether it shows and sounds like its source.
+
+        Raises:
+            NemodError: TRANSIENT; somebody ended the child that looked, which says nothing of the output.
         """
         size = (await asyncio.to_thread(output.stat)).st_size
         if size > limit_bytes:
@@ -152,6 +155,8 @@ class Examiner:
         try:
             made = await probe(output, timeout_s=PROBE_TIMEOUT_S)
         except ProbeError as error:
+            if error.failure.kind is Kind.TRANSIENT:
+                raise  # the reader was stopped: that says nothing of the output
             return Refuse(reason=Reason.UNREADABLE, detail=f"The output cannot be read: {error}", size_bytes=size)
         patience = max(DECODE_LEAST_S, DECODE_PER_S * made.duration_s)
         broken = await decode_errors(self.ffmpeg, output, timeout_s=patience)

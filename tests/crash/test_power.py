@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nemod.config.model import After
 from tests.crash.disk import Cut, lay
 from tests.crash.world import FULL, Clips, census, hold_laws_at_every_moment, hold_laws_at_the_end, live, make_clips, sample
 

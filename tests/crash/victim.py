@@ -24,6 +24,7 @@ from pathlib import Path
 from nemod.config.model import After, Config, EnginePolicy, Folder, Nemo, Preset, Settings
 from nemod.daemon.service import Service
 from nemod.engines.base import EngineName, Progress
+from nemod.engines.local.engine import LocalEngine
 from tests.crash.disk import Cut, Disk
 from tests.support.clips import ffmpeg
 from tests.support.fake_engine import Deliver, FakeEngine, Pause, Pay
@@ -33,6 +34,8 @@ LIMIT_BYTES = 30_000
 CHANGES = {"os.rename": 2, "os.link": 2, "os.remove": 1, "os.mkdir": 1, "os.rmdir": 1, "os.utime": 1, "os.chmod": 1}
 #: A world may say in these files what becomes of its originals, and where its outbox is; sub-folders are looked into with them.
 AFTER, OUTBOX = "after", "outbox"
+#: A world with this file has the real engine of this machine. A child's start is a moment, and so is one in its life.
+REAL, RUNNING, WHILE_S = "real", " running", 0.03
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -57,7 +60,10 @@ class Reaper:
         while self._fresh:  # a connection is announced a moment before it can be traced, and used later than the next event
             with suppress(sqlite3.ProgrammingError):  # one that is closed again was a disk's, not the daemon's
                 self._fresh.pop().set_trace_callback(self.trace)
-        if event == "open" and isinstance(args[2], int) and args[2] & WRITES:
+        if event == "subprocess.Popen":
+            words = [os.fsdecode(word) for word in args[1]] if isinstance(args[1], list | tuple) else []
+            self._meet(f"start {'ffmpeg' if any('ffmpeg' in Path(word).name for word in words[:4]) else 'probe'}")
+        elif event == "open" and isinstance(args[2], int) and args[2] & WRITES:
             self._paths("open", args[:1])
         elif event == "ctypes.dlsym" and args[1] == "renameat2":
             self._meet("renameat2")  # it is called next, and tells nobody
@@ -89,7 +95,10 @@ def die_of(label: str, number: int) -> Callable[[str, int], None]:
     """Let the process die of one moment."""
 
     def met(now: str, count: int) -> None:
-        if (now, count) == (label, number):
+        if (now, count) == (label.removesuffix(RUNNING), number):
+            if label.endswith(RUNNING):
+                threading.Timer(WHILE_S, os.kill, (os.getpid(), signal.SIGKILL)).start()
+                return
             os.kill(os.getpid(), signal.SIGKILL)
             signal.pause()  # a signal to oneself may take a moment; not one more effect until then
 
@@ -125,7 +134,7 @@ def folder(root: Path) -> Folder:
         originals=inbox / "originals",
         failed=inbox / "failed",
         preset=Preset(name="tight", limit_bytes=LIMIT_BYTES),
-        engine=EnginePolicy.LOCAL if halves(root) else EnginePolicy.NEMO,
+        engine=EnginePolicy.LOCAL if halves(root) or (root / REAL).exists() else EnginePolicy.NEMO,
         after=after or After.ARCHIVE,
         recursive=after is not None,
     )
@@ -154,7 +163,8 @@ def main(root: Path, met: Callable[[str, int], None]) -> None:
     """Work off the inbox, or die of it."""
     nemo = Nemo(follow_ups=0, max_credits_per_day=100)
     config = Config(file=root / "config.toml", settings=Settings(settle_s=0.05), nemo=nemo, folders=(folder(root),))
-    makers = {made.name: made for made in (engine(root), cloud(root))}
+    here = LocalEngine(ffmpeg()) if (root / REAL).exists() else engine(root)
+    makers = {made.name: made for made in (here, cloud(root))}
     service = Service(config, root / "state", lambda _: makers, ffmpeg(), reread=lambda: config, once=True)
     sys.addaudithook(Reaper(root, met).hook)
     asyncio.run(service.run(lambda: None))

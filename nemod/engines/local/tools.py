@@ -9,7 +9,7 @@ from nemod.config.model import Codec
 from nemod.engines.local.codecs import CODERS
 from nemod.engines.local.ffmpeg import missing, names_in
 from nemod.failure import Failure, Kind
-from nemod.media.child import run
+from nemod.media.child import Death, run
 
 NEEDED = (
     *("libx264", "aac", "scale", "fps", "setparams", "bwdif", "colorspace"),
@@ -61,6 +61,9 @@ async def inspect(ffmpeg: Path) -> Tools | Failure:
             answer = await run([str(ffmpeg), "-hide_banner", question], timeout_s=ASK_TIMEOUT_S)
         except OSError as error:
             return _missing(f"{ffmpeg} cannot be started: {error.strerror or error}.")
+        if answer.death in {Death.OUTSIDE, Death.TIME, Death.HUNG}:
+            detail = f"{ffmpeg} was stopped before it could say what it can do."
+            return Failure(kind=Kind.TRANSIENT, detail=detail, hint="The machine may be short of memory, or very busy.")
         if answer.returncode:
             return _missing(f"{ffmpeg} {question} ended with code {answer.returncode}.")
         answers.append(answer.stdout.decode("utf-8", "replace"))

@@ -1,0 +1,85 @@
+"""The real engine of this machine under kill -9: at each file that it makes, at each start of a child and in the life of each.
+
+By default some moments of the work are died of; NEMOD_CRASH=full takes every one.
+"""
+
+import os
+import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nemod.daemon.service import open_ledger
+from nemod.job import JobState
+from nemod.media.probe import probe
+from tests.crash.victim import LIMIT_BYTES, REAL, RUNNING, folder
+from tests.crash.world import FULL, PARALLEL, Death, digest, files, live, moments, sample
+from tests.support.clips import make_clip
+from tests.support.daemon import eventually, leftovers, processes
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video over the limit."""
+    made = make_clip(tmp_path_factory.mktemp("clips") / "big.mkv", seconds=1, size=(160, 120))
+    assert made.stat().st_size > LIMIT_BYTES
+    return made
+
+
+def fill(root: Path, big: Path) -> Path:
+    """A new world with the video in its inbox."""
+    (root / "state").mkdir(parents=True)
+    (root / REAL).touch()
+    folder(root).inbox.mkdir()
+    shutil.copy(big, folder(root).inbox / "a.mkv")
+    return root
+
+
+def at_work(root: Path) -> list[int]:
+    """The children that work on something in a world."""
+    return [pid for pid, words in processes() if any(os.fsencode(folder(root).inbox) in word for word in words)]
+
+
+async def hold_laws(root: Path, big: Path) -> None:
+    """One whole output within the limit, the original put away, and nothing else anywhere."""
+    place = folder(root)
+    assert [path.name for path in files(place.outbox)] == ["a.mp4"], "law 3: delivered once"
+    output = place.outbox / "a.mp4"
+    assert output.stat().st_size <= LIMIT_BYTES, "law 1"
+    assert (await probe(output, timeout_s=60)).duration_s == pytest.approx(1, abs=0.1)
+    assert digest(place.originals / "a.mkv") == digest(big), "law 2"
+    assert files(place.inbox) == []
+    eventually(lambda: not at_work(root))
+    assert leftovers(place.inbox) == []
+    with closing(open_ledger(root / "state")) as ledger:
+        assert [job.state for job in ledger.jobs()] == [JobState.DONE]
+
+
+@pytest.mark.timeout(3600)
+async def test_a_kill_at_any_moment_of_an_encode_leaves_one_output_and_no_child(big: Path, tmp_path: Path) -> None:
+    """Before a child starts, in its life and between them: the next life makes one whole output of it."""
+    census = fill(tmp_path / "census", big)
+    assert live(census) == 0
+    await hold_laws(census, big)
+    met = moments(census)
+    starts = [death for death in met if death.label.startswith("start ")]
+    assert len(starts) >= 5
+    met = sample(met) + [Death(label=death.label + RUNNING, number=death.number) for death in starts]
+    if not FULL:
+        met = [*starts[3:4], *met[-5::2]]
+
+    def die(number: int, death: Death) -> int:
+        root = fill(tmp_path / str(number), big)
+        died = live(root, death) == -signal.SIGKILL
+        originals = [where / "a.mkv" for where in (folder(root).inbox, folder(root).originals)]
+        assert [digest(path) for path in originals if path.exists()] == [digest(big)], "law 2"
+        assert live(root) == 0, death
+        return died
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        assert sum(pool.map(die, range(len(met)), met)) >= 0.8 * len(met)
+    for number in range(len(met)):
+        await hold_laws(tmp_path / str(number), big)
