@@ -25,7 +25,6 @@ BEFORE = {
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
     httpx.ProxyError,
     httpx.LocalProtocolError,
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nemod.engines.nemo.client import Client, CloudError, skill_of
-from nemod.engines.nemo.frames import Frame, Heartbeat, Listener, Text
+from nemod.engines.nemo.frames import Frame, Heartbeat, Text
+from nemod.engines.nemo.listener import Listener
 from nemod.engines.nemo.wire import Trouble
 from nemod.failure import Kind
 from tests.nemo.server import TOKEN, Answer, Asked, client_of, fixed, reply, serving

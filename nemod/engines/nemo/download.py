@@ -8,8 +8,8 @@ Rules kept here:
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import httpx
@@ -18,6 +18,7 @@ from nemod.engines.nemo.account import Credentials
 from nemod.engines.nemo.address import Guard, PrivateAddressError
 from nemod.engines.nemo.faults import CloudError
 from nemod.engines.nemo.line import FOREIGN, WHOLE_S, Line, Skill
+from nemod.engines.nemo.plain import plain
 from nemod.engines.nemo.wire import Trouble, render_of
 
 REDIRECTS_MOST = 5
@@ -60,20 +61,17 @@ async def _once(line: Line, url: str, to: Path, *, most_bytes: int) -> AsyncGene
     guard = Guard(line.nemo.api_url)
     place = _joined(line, httpx.URL(line.nemo.api_url), url)
     for _ in range(REDIRECTS_MOST + 1):
-        try:
-            await guard.check(place)
-        except PrivateAddressError as error:
-            raise _refused(line, error) from error
         # A client for each hop: nothing of the one before is known to it.
         async with line.alone() as http:
             request = http.build_request(
                 "GET",
                 place.copy_with(userinfo=b"", fragment=None),
-                headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+                headers={"Accept": "*/*"},
                 extensions={"trace": guard.watch(place)},
             )
             try:
                 async with asyncio.timeout(WHOLE_S):
+                    await guard.check(place)
                     response = await http.send(request, stream=True)
             except PrivateAddressError as error:
                 raise _refused(line, error) from error
@@ -85,7 +83,7 @@ async def _once(line: Line, url: str, to: Path, *, most_bytes: int) -> AsyncGene
                     place = _joined(line, place, target)
                     continue
                 _check(line, response)
-                async with aclosing(save(line, response, response.aiter_bytes(), to, most_bytes=most_bytes)) as counts:
+                async with aclosing(save(line, response, to, most_bytes=most_bytes)) as counts:
                     async for count in counts:
                         yield count
             finally:
@@ -103,8 +101,7 @@ async def by_id(
         CloudError: MISSING when the reply names no file.
         OSError: the file cannot be written.
     """
-    headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-    request = line.request("GET", path, skill, credentials, headers=headers)
+    request = line.request("GET", path, skill, credentials, headers={"Accept": "*/*"})
     try:
         async with asyncio.timeout(WHOLE_S):
             response = await line.http.send(request, stream=True)
@@ -117,7 +114,7 @@ async def by_id(
             return
         kind = response.headers.get("content-type", "").lower()
         if response.is_success and "json" not in kind and not kind.startswith("text/"):
-            async with aclosing(save(line, response, response.aiter_bytes(), to, most_bytes=most_bytes)) as counts:
+            async with aclosing(save(line, response, to, most_bytes=most_bytes)) as counts:
                 async for count in counts:
                     yield count
             return
@@ -135,9 +132,7 @@ async def by_id(
     yield url
 
 
-async def save(
-    line: Line, response: httpx.Response, chunks: AsyncIterator[bytes], to: Path, *, most_bytes: int
-) -> AsyncGenerator[int, None]:
+async def save(line: Line, response: httpx.Response, to: Path, *, most_bytes: int) -> AsyncGenerator[int, None]:
     """Write a reply's bytes into a file, which is emptied first, telling how many there are so far.
 
     Raises:
@@ -150,7 +145,9 @@ async def save(
         raise too_large
     written, told, waited = 0, 0.0, 0.0
     held = bytearray()
-    with await asyncio.to_thread(to.open, "wb") as out:
+    async with AsyncExitStack() as stack:
+        chunks = await stack.enter_async_context(aclosing(plain(response)))
+        out = stack.enter_context(await asyncio.to_thread(to.open, "wb"))
         while True:
             began = time.monotonic()
             try:

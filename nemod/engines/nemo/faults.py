@@ -18,8 +18,8 @@ from nemod.failure import Failure, Kind, NemodError
 from nemod.logs import redact
 from nemod.text import safe
 
-#: What people see of a server's words.
-WORDS_MOST = 200
+#: What people see of a server's words, and what is looked at for it.
+WORDS_MOST, LOOKED_AT_MOST = 200, 4_000
 #: A server that names no time is asked again after this; one that names a far one is believed for a day.
 THROTTLE_S, THROTTLE_MOST_S = 30.0, 86400.0
 #: Gateways say with these that what lies behind them is away.
@@ -54,7 +54,7 @@ ROWS: dict[type[Exception], Row] = {
     httpx.ConnectTimeout: _BEFORE,
     httpx.PoolTimeout: _BEFORE,  # no connection was free
     httpx.UnsupportedProtocol: _BEFORE,
-    httpx.InvalidURL: _BEFORE,
+    httpx.InvalidURL: Row(Trouble.REFUSED, left=True),  # a redirect, which httpx reads though it does not follow it
     httpx.ProxyError: _BEFORE,  # the proxy did not connect us
     httpx.LocalProtocolError: _BEFORE,  # the request could not be written
     httpx.ReadError: _AFTER,
@@ -98,7 +98,7 @@ def quoted(words: str, *, secrets: tuple[str, ...] = ()) -> str:
     for secret in secrets:
         if secret:
             words = words.replace(secret, "[redacted]")
-    words = safe(redact(" ".join(words.split())))
+    words = safe(redact(" ".join(words[:LOOKED_AT_MOST].split())))
     return words if len(words) <= WORDS_MOST else f"{words[:WORDS_MOST].rstrip()}…"
 
 

@@ -11,6 +11,13 @@ from datetime import UTC, datetime
 
 #: Deeper than any timeline, and shallow enough that nobody who walks the value runs out of stack.
 _DEPTH_MOST = 100
+#: More values than any timeline has: each may take two hundred bytes for the few that it came in.
+_MARKS_MOST = 300_000
+#: Ids have 19 digits, or are addresses; what is longer would only fill the ledger, and every request.
+_NAME_CHARS_MOST = 2_000
+_AMOUNT_MOST = 1e12
+#: The year 9999 ends there (epoch seconds): a later moment has no name.
+_LATEST = 253_402_000_000.0
 _LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -19,7 +26,9 @@ class Garbled(ValueError):  # noqa: N818 - a name that reads well where it is ra
 
 
 def loads(text: str) -> object:
-    """Decode JSON: numbers beyond floats become null, lone surrogates "?"; raises Garbled, also for absurdly deep nesting."""
+    """Decode JSON: numbers beyond floats become null, lone surrogates "?"; raises Garbled, also for absurd depth or number."""
+    if crowded(text):
+        raise Garbled("It holds too many values.")
     try:
         value: object = json.loads(text, strict=False, parse_constant=_nothing, parse_float=_finite)
         if _LONE_SURROGATE.search(text):  # pairs have become one character by now; the rest could never be sent or stored
@@ -29,6 +38,11 @@ def loads(text: str) -> object:
     if text.count("[") + text.count("{") > _DEPTH_MOST and _too_deep(value):
         raise Garbled("It is nested too deep.")
     return value
+
+
+def crowded(text: str) -> bool:
+    """Whether a text of JSON would fill the memory when it is decoded."""
+    return text.count("{") + text.count("[") + text.count(",") > _MARKS_MOST
 
 
 def words_of(body: Mapping[str, object]) -> str:
@@ -132,6 +146,26 @@ def identity(value: object) -> str:
     return str(value).strip()
 
 
+def name_of(value: object) -> str:
+    """An id or a name that may be written down; "" for anything else, and for what is absurdly long."""
+    found = identity(value)
+    return found if len(found) <= _NAME_CHARS_MOST else ""
+
+
+def amount(value: object) -> float | None:
+    """A number with which one can still calculate."""
+    found = number(value)
+    return None if found is None or abs(found) > _AMOUNT_MOST else found
+
+
+def fraction(value: object) -> float | None:
+    """Progress is told in percent; what lies between 0 and 1 can only be a share."""
+    percent = number(value, least=0.0)
+    if percent is None:
+        return None
+    return percent if percent < 1 else min(percent / 100, 1.0)
+
+
 def true(value: object) -> bool:
     """Whether it says yes, as a boolean or in words."""
     return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
@@ -146,7 +180,8 @@ def moment(value: object) -> float | None:
     """Epoch seconds from a date in ISO 8601, or from epoch seconds or milliseconds."""
     stamp = number(value, least=1.0)
     if stamp is not None:
-        return stamp / 1000 if stamp > 1e11 else stamp
+        stamp = stamp / 1000 if stamp > 1e11 else stamp
+        return stamp if stamp <= _LATEST else None
     if not isinstance(value, str):
         return None
     try:

@@ -1,20 +1,17 @@
-"""What the agent's event stream says: one SSE event to frames, and frames folded into what was said and done. Pure.
+"""What the agent's event stream says: one SSE event to frames. Pure.
 
 Three families are read, because no document settles which one is sent: events of the Agent Development Kit (camelCase or
 snake_case), typed frames (`{"type": "text", …}`) and bare text. Rules kept:
 - thoughts, tool calls and their results stay inside; the words are what the agent says to a person;
-- an unreadable `data:` is a complaint, never an exception: the stream is read to its close and the state decides;
-- a text that comes in parts and once more as a whole counts once.
+- an unreadable `data:` is a complaint, never an exception: the stream is read to its close and the state decides.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import assert_never
 
-from nemod.engines.nemo.foreign import Garbled, first, identity, loads, mapping, number, said, true, unpacked, words_of
+from nemod.engines.nemo.foreign import Garbled, crowded, first, identity, loads, mapping, number, said, true, unpacked, words_of
 from nemod.engines.nemo.wire import Reply, Trouble, classify, trouble
 
 
@@ -81,17 +78,7 @@ _PIECES = frozenset({"chunk", "delta", "text_delta", "text_chunk"})
 _WORDS_MOST, _NESTED_MOST = 2_000, 6
 _CODE = re.compile(r"""["']code["']\s*:\s*["']?(\d{1,6})""")
 _BROKEN = re.compile(r"""^\s*(?:\{|\[\s*[\[{"'])""")
-_ERROR_WORDS = re.compile(r"""^\s*\{\s*["'](?:error|message|detail)["']\s*:\s*["']?(.*?)["']?\s*\}?\s*$""", re.DOTALL)
-_EDITS = re.compile(r"edit|generat|draft|multitrack|render|compress|seedance|suno|music|voice_?over|trim|crop|resize|transcode")
-_READS = re.compile(r"^(?:get|read|list|fetch|query|show|load|check|inspect|view|describe|understand|analy[sz]e)(?:_|$)")
-_TEMPORARY = (
-    r"I(?:'ve| have)? encountered a temporary (?:issue|problem|error)"
-    r"|我?(?:遇到|碰到)了?(?:一个|一些)?(?:临时|暂时)性?的?(?:问题|故障|错误)"
-)
-_NOISE = re.compile(
-    rf"(?:^|(?<=[\s.!?。！？]))(?:(?:I'm |I am )?sorry,? (?:but )?|Apologies,? (?:but )?)?(?:{_TEMPORARY}).{{0,300}}\Z",  # noqa: RUF001
-    re.IGNORECASE | re.DOTALL,
-)
+_ERROR_HEAD = re.compile(r"""\s*\{\s*["'](?:error|message|detail)["']\s*:\s*["']?""")
 
 
 def frames(event: str, data: str) -> tuple[Frame, ...]:
@@ -131,6 +118,9 @@ def _read_glued(data: str, kind: str) -> Iterator[Frame]:
 def _glued(data: str) -> Iterator[tuple[object, str | None]]:
     """Objects that stand one after the other; at the end, with None, the text that is none."""
     decoder, at = json.JSONDecoder(strict=False), 0
+    if crowded(data):
+        yield None, data
+        return
     while at < len(data):
         if data[at].isspace():
             at += 1
@@ -241,7 +231,7 @@ def _question(body: Mapping[str, object]) -> str:
         ]
         listed = " / ".join(filter(None, named))
         lines.append(" ".join(filter(None, (identity(prompt), f"({listed})" if listed else ""))))
-    return "\n".join(filter(None, lines)) or "The agent asks a question without words."
+    return _short("\n".join(filter(None, lines))) or "The agent asks a question without words."
 
 
 def _of_words(body: Mapping[str, object], event: str, kind: str, nested: int) -> Iterator[Frame]:
@@ -289,8 +279,10 @@ def _problem(body: Mapping[str, object], kind: str) -> Complaint | None:
 def _unreadable(data: str) -> Complaint:
     """What pasted text that should have been JSON tells: early kits do not escape the message of an error."""
     code = _CODE.search(data)
-    found = _ERROR_WORDS.match(data)
-    words = _short(found[1] if found else data)
+    if head := _ERROR_HEAD.match(data):
+        data = data[head.end() :].rstrip().removesuffix("}").rstrip()
+        data = data[:-1] if data.endswith(('"', "'")) else data
+    words = _short(data)
     named = classify([int(code[1])] if code else [], words)
     return Complaint(text=words, trouble=None if named is Trouble.REFUSED else named)
 
@@ -301,88 +293,3 @@ def _short(text: str) -> str:
 
 def _letters(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.casefold())
-
-
-class Listener:
-    """Folds frames into what was said, asked and done."""
-
-    def __init__(self) -> None:
-        """Nothing heard yet."""
-        self._said: list[Text] = []
-        self._pending: dict[str, list[str]] = {}  # by author: pieces whose whole has not come yet
-        self._broken = False  # a tool was used since the last text, so the next piece begins a new line
-        self._calls: list[str] = []
-        self._questions: list[str] = []
-        self._complaints: list[Complaint] = []
-
-    def hear(self, frame: Frame) -> None:
-        """Take in one frame, in the order of the stream."""
-        match frame:
-            case Text():
-                self._hear_text(frame)
-            case Call():
-                self._calls.append(frame.name)
-                self._broken = True
-            case Result():
-                self._broken = True
-            case Question():
-                if frame.text not in self._questions:  # a part of a stream and its whole
-                    self._questions.append(frame.text)
-            case Complaint():
-                self._complaints.append(frame)
-            case Heartbeat() | Other():
-                pass
-            case _ as never:
-                assert_never(never)
-
-    def _hear_text(self, text: Text) -> None:
-        if text.partial:
-            self._pending.setdefault(text.author, []).append(text.text)
-            return
-        self._pending.pop(text.author, None)
-        last = self._said[-1] if self._said else None
-        if last and not self._broken and last.author == text.author:
-            if text.delta and last.delta:
-                # The whole after its pieces, without being marked as such.
-                whole = text.text if text.text == last.text and len(text.text) > 20 else last.text + text.text
-                self._said[-1] = Text(text=whole, author=text.author, delta=True)
-                return
-            if text.text == last.text:
-                return
-        self._said.append(text)
-        self._broken = False
-
-    @property
-    def words(self) -> str:
-        """What the agent said to a person."""
-        texts = [text.text for text in self._said]
-        texts += [_joined(pieces) for pieces in self._pending.values()]
-        whole = "\n".join(filter(None, (text.strip() for text in texts)))
-        return _NOISE.sub("", whole).strip()
-
-    @property
-    def calls(self) -> tuple[str, ...]:
-        """The tools that the agent used, by name, in order."""
-        return tuple(self._calls)
-
-    @property
-    def question(self) -> str:
-        """What the agent asked with its tool for questions; "" when it did not."""
-        return "\n".join(self._questions)
-
-    @property
-    def complaints(self) -> tuple[Complaint, ...]:
-        """The errors that the stream told of."""
-        return tuple(self._complaints)
-
-    @property
-    def changes_things(self) -> bool:
-        """Whether a tool was used whose name suggests that it edits."""
-        names = (re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).casefold() for name in self._calls)
-        return any(_EDITS.search(name) and not _READS.match(name) for name in names)
-
-
-def _joined(pieces: list[str]) -> str:
-    """The pieces as one text; where each repeats the one before and goes on, the last is the whole."""
-    grows = len(pieces) > 1 and all(after.startswith(before) and before for before, after in pairwise(pieces))
-    return pieces[-1] if grows else "".join(pieces)

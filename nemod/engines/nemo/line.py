@@ -2,6 +2,7 @@
 
 Rules kept here:
 - nothing is connected before the first call, and `close` leaves nothing open;
+- a connection carries one request: what a server sends behind its reply can never be taken for the reply to the next one;
 - a redirect is not followed, so credentials never leave for another address; cookies are not kept;
 - a reply is never read without bound, neither in bytes nor in seconds.
 """
@@ -11,6 +12,7 @@ import json
 import math
 import ssl
 from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -23,16 +25,17 @@ from nemod.config.model import Nemo, Preset
 from nemod.engines.nemo.account import Credentials, Origin
 from nemod.engines.nemo.faults import ROWS, CloudError, failure, of_exception, of_status, quoted
 from nemod.engines.nemo.foreign import Garbled
+from nemod.engines.nemo.plain import plain
 from nemod.engines.nemo.wire import Reply, Trouble, reply_of, trouble
 
 T = TypeVar("T")
 
 #: A JSON reply is never larger; the largest that is documented, a session's state, has some kilobytes.
-REPLY_MOST_BYTES = 20_000_000
+REPLY_MOST_BYTES = 5_000_000
 CONNECT_S, READ_S, WHOLE_S = 10.0, 60.0, 180.0
 TIMEOUT = httpx.Timeout(READ_S, connect=CONNECT_S)
-#: What may come out of httpx, and of the sockets beneath it; a redirect to a name that is none is a UnicodeError.
-FOREIGN: tuple[type[Exception], ...] = (*ROWS, OSError, UnicodeError, OverflowError)
+#: What may come out of httpx, and of the sockets beneath it; what it makes of foreign bytes may also be a ValueError.
+FOREIGN: tuple[type[Exception], ...] = (*ROWS, OSError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,8 @@ class Line:
         """A client with connections of its own, for who must know that nobody used them before; the caller closes it."""
         if self._tls is None:
             self._tls = httpx.create_ssl_context()
-        http = httpx.AsyncClient(verify=self._tls, timeout=TIMEOUT, follow_redirects=False, headers={"User-Agent": self._agent})
+        headers = {"User-Agent": self._agent, "Accept-Encoding": "identity", "Connection": "close"}
+        http = httpx.AsyncClient(verify=self._tls, timeout=TIMEOUT, follow_redirects=False, headers=headers)
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         return http
 
@@ -136,13 +140,14 @@ class Line:
         except FOREIGN as error:
             raise self.lost(error, credentials) from error
 
-    async def read(self, response: httpx.Response, credentials: Credentials | None, *, head: bytes = b"") -> Reply:
-        """The rest of a reply, after `head` was read already; CloudError when it is too large."""
-        content = bytearray(head)
-        async for chunk in response.aiter_bytes():
-            content += chunk
-            if len(content) > REPLY_MOST_BYTES:
-                raise self.error(Trouble.GARBLED, f"it is larger than {REPLY_MOST_BYTES // 1_000_000} MB", credentials)
+    async def read(self, response: httpx.Response, credentials: Credentials | None) -> Reply:
+        """What a reply says; CloudError when it is too large."""
+        content = bytearray()
+        async with aclosing(plain(response)) as chunks:
+            async for chunk in chunks:
+                content += chunk
+                if len(content) > REPLY_MOST_BYTES:
+                    raise self.error(Trouble.GARBLED, f"it is larger than {REPLY_MOST_BYTES // 1_000_000} MB", credentials)
         return self.reply(response, bytes(content))
 
     def reply(self, response: httpx.Response, content: bytes) -> Reply:

@@ -3,7 +3,8 @@
 from enum import StrEnum
 
 from nemod.engines.nemo import translate
-from nemod.engines.nemo.frames import Complaint, Listener
+from nemod.engines.nemo.frames import Complaint
+from nemod.engines.nemo.listener import Listener
 from nemod.engines.nemo.questions import claims_done
 from nemod.engines.nemo.translate import Action
 from nemod.engines.nemo.wire import Trouble

@@ -3,12 +3,12 @@
 Rules kept here:
 - it is sent once, on a connection that nobody used before: a stale one would look like a request that was lost;
 - an answer that is no stream is read as the reply that it is, before anything makes an event of it;
-- bytes are counted beneath the decoder, which by itself would keep a line without end; text that is no UTF-8 never stops it;
+- bytes are counted beneath the decoder, which by itself would keep a line without end, and events are counted, too; each byte
+  is looked at a fixed number of times, however small the pieces it comes in; text that is no UTF-8 never stops it;
 - a time-out never spans a yield: the read that is under way stays, and is waited for again.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,14 +17,16 @@ import httpx
 from httpx_sse import EventSource
 
 from nemod.engines.nemo.account import Credentials
+from nemod.engines.nemo.foreign import Garbled, loads
 from nemod.engines.nemo.frames import Frame, Heartbeat, frames
 from nemod.engines.nemo.line import CONNECT_S, FOREIGN, READ_S, Line, Skill
+from nemod.engines.nemo.plain import plain
 from nemod.engines.nemo.wire import Trouble, ask_body
 
 PATH = "/run_sse"
 #: So long after the last frame it is told that there is still none.
 TICK_S = 15.0
-EVENT_MOST_BYTES, STREAM_MOST_BYTES = 8_000_000, 200_000_000
+EVENT_MOST_BYTES, STREAM_MOST_BYTES, EVENTS_MOST = 2_000_000, 64_000_000, 100_000
 #: No time-out of the socket: how long the cloud may think is for the two clocks here to say.
 _TIMEOUT = httpx.Timeout(None, connect=CONNECT_S, write=READ_S, pool=READ_S)
 _BOM = b"\xef\xbb\xbf"
@@ -36,11 +38,17 @@ class _TooLongError(Exception):
 
 @dataclass(slots=True)
 class _Meter:
-    """Counts what comes: in all, since the last event, and whether anything came at all lately."""
+    """Counts what comes: bytes in all and since the last event, events, and whether anything came at all lately."""
 
     whole: int = 0
     event: int = 0
+    events: int = 0
     came: float = 0.0
+
+    def ended(self) -> None:
+        self.event, self.events = 0, self.events + 1
+        if self.events > EVENTS_MOST:
+            raise _TooLongError
 
     async def through(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         async for chunk in chunks:
@@ -113,7 +121,7 @@ async def _events(
         skill,
         credentials,
         body=ask_body(session, text),
-        headers={"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store"},
+        headers={"Accept": "text/event-stream", "Cache-Control": "no-store"},
         timeout=_TIMEOUT,
     )
     try:
@@ -134,15 +142,14 @@ async def _events(
 async def _read(line: Line, credentials: Credentials, response: httpx.Response, meter: _Meter) -> AsyncGenerator[Frame, None]:
     if not response.is_success:
         line.check(await line.read(response, credentials), credentials, paid=True)
-    chunks = meter.through(response.aiter_bytes())
+    chunks = meter.through(plain(response))
     head = b""
-    while not head.removeprefix(_BOM).strip():
+    while not head:
         chunk = await anext(chunks, b"")
         if not chunk:
             return
-        head += chunk
-    head = head.removeprefix(_BOM)
-    match head.lstrip()[:1]:
+        head = chunk.removeprefix(_BOM).lstrip()
+    match head[:1]:
         case b"<":
             raise line.error(Trouble.GARBLED, "a page in place of a stream", credentials, unsure=True)
         case b"{" | b"[":
@@ -161,12 +168,16 @@ async def _read(line: Line, credentials: Credentials, response: httpx.Response, 
 
 async def _separated(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The stream with a blank line after each `data:` line that is whole by itself: some put but one newline between frames."""
-    rest = b""
+    begun: list[bytes] = []  # of the line that has not ended
     async with aclosing(_with(head, chunks)) as pieces:
         async for piece in pieces:
-            *lines, rest = (rest + piece).split(b"\n")
-            yield b"".join(line + (b"\n\n" if _whole(line) else b"\n") for line in lines)
-    yield rest
+            first, *lines = piece.split(b"\n")
+            begun.append(first)
+            if lines:
+                lines.insert(0, b"".join(begun))
+                begun = [lines.pop()]
+                yield b"".join(line + (b"\n\n" if _whole(line) else b"\n") for line in lines)
+    yield b"".join(begun)
 
 
 async def _with(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -183,8 +194,8 @@ def _whole(line: bytes) -> bool:
     if data[:1] not in (b"{", b"["):
         return data.strip(b'"').lower() in (b"", b"heartbeat", b"ping")
     try:
-        json.loads(data)
-    except (ValueError, RecursionError):
+        loads(data.decode("utf-8", "replace"))
+    except Garbled:
         return False
     return True
 
@@ -201,6 +212,6 @@ async def _frames(head: bytes, chunks: AsyncIterator[bytes], meter: _Meter) -> A
     source = EventSource(httpx.Response(200, headers={"Content-Type": "text/event-stream; charset=utf-8"}, content=content()))
     async with aclosing(source.aiter_sse()) as events:
         async for event in events:
-            meter.event = 0
+            meter.ended()
             for frame in frames("" if event.event == "message" else event.event, event.data):
                 yield frame

@@ -15,7 +15,8 @@ from typing import assert_never
 from nemod.engines.base import Checkpoint, EngineError, Event, Progress, Wait
 from nemod.engines.nemo import draft, message, translate
 from nemod.engines.nemo.client import CloudError
-from nemod.engines.nemo.frames import Complaint, Heartbeat, Listener
+from nemod.engines.nemo.frames import Complaint, Heartbeat
+from nemod.engines.nemo.listener import Listener
 from nemod.engines.nemo.meaning import Meaning, meaning, told
 from nemod.engines.nemo.run import Run, uncertain
 from nemod.engines.nemo.trip import Asked, Purpose, Stage, token_of
@@ -23,8 +24,8 @@ from nemod.engines.nemo.wire import Balance, State, Trouble
 
 #: A message that is still at work is told of this often.
 STILL_EVERY_S = 120.0
-#: What people see of an agent's words.
-WORDS_MOST = 300
+#: What people see of an agent's words, and how many of its complaints are logged.
+WORDS_MOST, COMPLAINTS_MOST = 300, 20
 #: Questions that are answered, unasked tracks that are asked away, messages sent again after proof that they never arrived.
 REPLIES_MOST, TAKEN_MOST, RESENT_MOST = 1, 1, 1
 
@@ -127,7 +128,7 @@ async def _heard(run: Run, text: str, listener: Listener) -> AsyncGenerator[Even
     async with aclosing(run.client.ask(run.skill, run.at.session.id, text)) as frames:
         async for frame in frames:
             listener.hear(frame)
-            if isinstance(frame, Complaint):
+            if isinstance(frame, Complaint) and len(listener.complaints) <= COMPLAINTS_MOST:
                 run.log.warning("cloud.complained", why=frame.text[:WORDS_MOST])
             now = run.clock()
             if now - told >= STILL_EVERY_S:

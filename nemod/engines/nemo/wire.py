@@ -15,12 +15,14 @@ from enum import StrEnum
 
 from nemod.engines.nemo.foreign import (
     Garbled,
+    amount,
     false,
     first,
-    identity,
+    fraction,
     loads,
     mapping,
     moment,
+    name_of,
     number,
     said,
     true,
@@ -30,6 +32,7 @@ from nemod.engines.nemo.foreign import (
 )
 
 _EXCERPT_CHARS = 300
+_NAMES_MOST, _TOKEN_CHARS_MOST = 100, 8_000
 
 
 class Trouble(StrEnum):
@@ -181,7 +184,12 @@ def reply_of(status: int, content: bytes, *, retry_after: str | None = None) -> 
         body = loads(text)
     except Garbled:
         body = None
-    return Reply(status=status, body=body, excerpt=text.strip()[:_EXCERPT_CHARS], retry_after_s=number(retry_after, least=0.0))
+    return Reply(
+        status=status,
+        body=body,
+        excerpt=text[: 10 * _EXCERPT_CHARS].strip()[:_EXCERPT_CHARS],
+        retry_after_s=number(retry_after, least=0.0),
+    )
 
 
 def trouble(reply: Reply) -> tuple[Trouble, str] | None:
@@ -229,15 +237,15 @@ def session_of(reply: Reply) -> Session:
     """The session that was created; raises Garbled."""
     layers = _layers(reply)
     nested = mapping(first(layers, "session"))
-    found = identity(first(layers, "session_id", "sessionId", "session")) or identity(nested.get("id"))
+    found = name_of(first(layers, "session_id", "sessionId", "session")) or name_of(nested.get("id"))
     # Stock ADK calls it just "id".
-    found = found or identity(first(layers, "id"))
+    found = found or name_of(first(layers, "id"))
     if not found:
         raise Garbled("The reply names no session.")
     return Session(
         id=found,
-        task=identity(first(layers, "task_id", "taskId")),
-        user=identity(first(layers, "user_id", "userId", "bind_id")),
+        task=name_of(first(layers, "task_id", "taskId")),
+        user=name_of(first(layers, "user_id", "userId", "bind_id")),
     )
 
 
@@ -246,11 +254,11 @@ def grant_of(reply: Reply) -> Grant:
     layers = _layers(reply)
     token = first(layers, "token", "access_token", "accessToken")
     # It goes into a header: anything but plain visible characters could not be sent.
-    if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token.strip()):
+    if not isinstance(token, str) or len(token) > _TOKEN_CHARS_MOST or not re.fullmatch(r"[!-~]+", token.strip()):
         raise Garbled("The reply holds no token.")
     return Grant(
         token=token.strip(),
-        user=identity(first(layers, "user_id", "userId", "bind_id")),
+        user=name_of(first(layers, "user_id", "userId", "bind_id")),
         expires_at=moment(first(layers, "expires_at", "expiresAt")),
         credits=number(first(layers, "credits")),
     )
@@ -264,10 +272,10 @@ def uploaded_of(reply: Reply) -> Uploaded:
         listed = None
     items = listed if isinstance(listed, list) else [listed if isinstance(listed, Mapping) else layers[0]]
     names, urls = [], []
-    for item in items:
+    for item in items[:_NAMES_MOST]:
         entry = mapping(item) or ({"url": item} if isinstance(item, str) and "://" in item else {"name": item})
-        names.append(identity(first((entry,), *_NAME_KEYS)))
-        urls.append(identity(first((entry,), *_URL_KEYS)))
+        names.append(name_of(first((entry,), *_NAME_KEYS)))
+        urls.append(name_of(first((entry,), *_URL_KEYS)))
     return Uploaded(
         names=tuple(filter(None, names)),
         urls=tuple(filter(None, urls)),
@@ -283,13 +291,13 @@ def balance_of(reply: Reply) -> Balance:
     """The credits of an account; raises Garbled."""
     layers = _layers(reply)
     layers = tuple(mapping(layer.get(key)) for layer in layers for key in ("balance", "credits")) + layers
-    available = number(first(layers, "available", "balance", "credits"))
+    available = amount(first(layers, "available", "balance", "credits"))
     if available is None:
-        available = number(first(layers, "data"))  # a bare figure
+        available = amount(first(layers, "data"))  # a bare figure
     if available is None:
         raise Garbled("The reply tells no balance.")
-    frozen = number(first(layers, "frozen")) or 0.0
-    total = number(first(layers, "total"))
+    frozen = amount(first(layers, "frozen")) or 0.0
+    total = amount(first(layers, "total"))
     return Balance(available=available, frozen=frozen, total=available + frozen if total is None else total)
 
 
@@ -304,7 +312,7 @@ def state_of(reply: Reply) -> State:
         infos=tuple(infos) if isinstance(infos, list) else tuple(mapping(infos).values()),
         media=first(layers, "generated_media", "generatedMedia") or None,
         canvas=first(layers, "canvas_config", "canvasConfig") or None,
-        user=identity(first(layers, "user_id", "userId", "bind_id")),
+        user=name_of(first(layers, "user_id", "userId", "bind_id")),
     )
 
 
@@ -324,8 +332,8 @@ def render_of(reply: Reply) -> Render:
     failed = status is RenderStatus.FAILED
     return Render(
         status=status,
-        id=identity(first(layers, "id", "render_id", "renderId", "taskId", "task_id")) or None,
-        fraction=1.0 if status is RenderStatus.COMPLETED else _fraction(first(layers, "progress")),
+        id=name_of(first(layers, "id", "render_id", "renderId", "taskId", "task_id")) or None,
+        fraction=1.0 if status is RenderStatus.COMPLETED else fraction(first(layers, "progress")),
         url=url,
         size_bytes=None if size is None else int(size),
         error=next((why for layer in layers if (why := said(layer.get("error")) or words_of(layer))), "") if failed else "",
@@ -390,11 +398,3 @@ def _only_an_error(body: object) -> bool:
     """Whether a body says nothing but that something went wrong; a render that failed says more."""
     layer = mapping(body)
     return bool(layer.get("error")) and not layer.get("success") and not ({"status", "data"} & layer.keys())
-
-
-def _fraction(value: object) -> float | None:
-    """Progress is told in percent; what lies between 0 and 1 can only be a share."""
-    percent = number(value, least=0.0)
-    if percent is None:
-        return None
-    return percent if percent < 1 else min(percent / 100, 1.0)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemod.engines.nemo.frames import Call, Complaint, Heartbeat, Listener, Other, Question, Result, Text, frames
+from nemod.engines.nemo.frames import Call, Complaint, Heartbeat, Other, Question, Result, Text, frames
+from nemod.engines.nemo.listener import Listener
 from nemod.engines.nemo.wire import Trouble
 
 KEYS = [

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nemod.engines.nemo.frames import Call, Complaint, Frame, Listener, Question, Text
+from nemod.engines.nemo.frames import Call, Complaint, Frame, Question, Text
+from nemod.engines.nemo.listener import Listener
 from nemod.engines.nemo.meaning import Meaning, meaning
 from nemod.engines.nemo.wire import Trouble
 
