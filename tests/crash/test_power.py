@@ -1,8 +1,8 @@
 """A power cut at each side effect: only what was synced is there afterwards, and the laws hold all the same.
 
 One life is lived to its end while it is noted what is sure (`disk`); of chosen moments the disk is laid out, and a daemon
-starts on it. By default one moment of every kind, in turns as strict as POSIX allows and otherwise; NEMOD_CRASH=full takes
-all moments and all cuts.
+starts on it. By default a handful of moments, in turns as strict as POSIX allows and otherwise, of the life that removes its
+originals; NEMOD_CRASH=full takes all moments and all cuts.
 """
 
 import sys
@@ -18,15 +18,19 @@ from tests.crash.world import FULL, Clips, census, hold_laws_at_every_moment, ho
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the traced file layer looks into /proc")
 
 
+#: By default one in so many kinds of moments.
+EVERY = 11
+
+
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     """Small real videos."""
     return make_clips(tmp_path_factory.mktemp("clips"))
 
 
-def cut_off(clips: Clips, root: Path, *, every: int = 1) -> int:
+def cut_off(clips: Clips, root: Path) -> int:
     """Cut the power at each chosen moment of a life, and live on; how many cuts there were."""
-    deaths = sample(census(clips, root.with_name("census")))[::every]
+    deaths = sample(census(clips, root.with_name("census")))[:: 1 if FULL else EVERY]
     clips.fill(root)
     wishes = [(cut, death) for n, death in enumerate(deaths) for cut in (list(Cut) if FULL else [list(Cut)[n % len(Cut)]])]
     lines = [f"{cut} {death.number} {death.label}" for cut, death in wishes]
@@ -55,4 +59,6 @@ def cut_off(clips: Clips, root: Path, *, every: int = 1) -> int:
 @pytest.mark.parametrize("after", [After.DELETE, None, After.TRASH, After.KEEP])
 def test_a_power_cut_changes_nothing_of_the_end(clips: Clips, tmp_path: Path, after: After | None) -> None:
     """Whatever was not synced is lost, and every output is there once and whole, every original safe, nothing left over."""
+    if after is not After.DELETE and not FULL:
+        pytest.skip("NEMOD_CRASH=full tries it")
     assert cut_off(replace(clips, after=after), tmp_path / "root")
