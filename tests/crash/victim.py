@@ -32,8 +32,8 @@ from tests.support.fake_engine import Deliver, FakeEngine, Pause, Pay
 LIMIT_BYTES = 30_000
 #: Audit events of what changes files, and how many of their arguments are paths.
 CHANGES = {"os.rename": 2, "os.link": 2, "os.remove": 1, "os.mkdir": 1, "os.rmdir": 1, "os.utime": 1, "os.chmod": 1}
-#: A world may say in these files what becomes of its originals, and where its outbox is; sub-folders are looked into with them.
-AFTER, OUTBOX = "after", "outbox"
+#: A world may say in these files what becomes of its originals (it then looks into sub-folders), and where its folders are.
+AFTER, ELSEWHERE = "after", "elsewhere"
 #: A world with this file has the real engine of this machine. A child's start is a moment, and so is one in its life.
 REAL, RUNNING, WHILE_S = "real", " running", 0.03
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -44,7 +44,7 @@ class Reaper:
 
     def __init__(self, root: Path, met: Callable[[str, int], None]) -> None:
         """Count what happens below `root`; `met` hears the label and which one of it this is."""
-        self._root = os.fspath(root) + "/"
+        self._places = (os.fspath(root) + "/", os.fspath(base(root)) + "/")
         self._labels = os.open(f"{root}.labels", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._met = met
         self._seen: Counter[str] = Counter()
@@ -80,7 +80,11 @@ class Reaper:
     def _paths(self, event: str, paths: tuple[object, ...]) -> None:
         names = [os.fsdecode(path) for path in paths if isinstance(path, str | bytes | os.PathLike)]
         # A name that is not absolute is relative to a folder that is being removed.
-        near = [name.removeprefix(self._root) for name in names if name.startswith(self._root) or not name.startswith("/")]
+        near = [
+            name.removeprefix(self._places[0]).removeprefix(self._places[1])
+            for name in names
+            if name.startswith(self._places) or not name.startswith("/")
+        ]
         if near and not any(name.startswith("state/") for name in near):
             self._meet(f"{event} {' '.join(re.sub(r'[0-9a-f]{8,}|[0-9]+', '#', name) for name in near)}")
 
@@ -123,6 +127,11 @@ def keep_disks(root: Path) -> Callable[[str, int], None]:
     return met
 
 
+def base(root: Path) -> Path:
+    """Where the other folders of an inbox are."""
+    return Path((root / ELSEWHERE).read_text("utf-8")) if (root / ELSEWHERE).exists() else root / "inbox"
+
+
 def folder(root: Path) -> Folder:
     """The inbox below a root."""
     inbox = root / "inbox"
@@ -130,9 +139,9 @@ def folder(root: Path) -> Folder:
     return Folder(
         name="clips",
         inbox=inbox,
-        outbox=Path((root / OUTBOX).read_text("utf-8")) if (root / OUTBOX).exists() else inbox / "done",
-        originals=inbox / "originals",
-        failed=inbox / "failed",
+        outbox=base(root) / "done",
+        originals=base(root) / "originals",
+        failed=base(root) / "failed",
         preset=Preset(name="tight", limit_bytes=LIMIT_BYTES),
         engine=EnginePolicy.LOCAL if halves(root) or (root / REAL).exists() else EnginePolicy.NEMO,
         after=after or After.ARCHIVE,

@@ -21,7 +21,7 @@ from nemod.config.model import After
 from nemod.daemon.service import open_ledger
 from nemod.engines.base import EngineName
 from nemod.job import JobState
-from tests.crash.victim import AFTER, LIMIT_BYTES, OUTBOX, engine, folder
+from tests.crash.victim import AFTER, ELSEWHERE, LIMIT_BYTES, engine, folder
 from tests.support.clips import make_clip
 from tests.support.daemon import leftovers
 
@@ -41,7 +41,7 @@ class Clips:
     made: Path
     small: Path  # passes as it is
     after: After | None = None
-    outbox: Path | None = None  # on another file system; each world has a folder of its own in it
+    elsewhere: Path | None = None  # another file system for all but the inbox; each world has a folder of its own there
 
     @property
     def sub(self) -> Path:
@@ -53,12 +53,13 @@ class Clips:
         root.mkdir()
         if self.after is not None:
             (root / AFTER).write_text(self.after, encoding="utf-8")
-        if self.outbox is not None:
-            outbox = self.outbox / root.name
-            (root / OUTBOX).write_text(os.fspath(outbox), encoding="utf-8")
+        if self.elsewhere is not None:
+            (self.elsewhere / root.name).mkdir()
+            (root / ELSEWHERE).write_text(os.fspath(self.elsewhere / root.name), encoding="utf-8")
         inbox = folder(root).inbox / self.sub
         inbox.mkdir(parents=True)
         (root / "state").mkdir()
+        (root / "home" / "data").mkdir(parents=True)
         shutil.copy(self.made, root / "made.mp4")
         shutil.copy(self.big, root / "heavy.mp4")
         (inbox / "a.mkv.txt").write_bytes(WORDS)
