@@ -112,6 +112,8 @@ class Inlets:
             await asyncio.to_thread(self._watcher.unwatch, name)
             if inlet.lock is not None:
                 inlet.lock.release()
+            # What held it was said of the old words; nobody would be left to take it back, should the inbox be there again.
+            await self._desk(Ledger.unhold, folder_scope(name))
         for name, folder in wanted.items():
             if name not in self._inlets:
                 inlet = self._inlets[name] = _Inlet(intake=Intake(folder, self._desk, settle_s=settle_s))

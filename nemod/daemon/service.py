@@ -146,17 +146,7 @@ class Service:
         try:
             await recover(desk, (f.outbox for f in self.config.folders))
             self._fleet.equip(self.config)
-            runner = Runner(
-                desk=desk,
-                engines=lambda: self._fleet.engines,
-                available=lambda folder: self._fleet.available(self._as_now(folder)),
-                policy=lambda folder: self._as_now(folder).engine,
-                nemo=lambda: self.config.nemo,
-                examiner=Examiner(ffmpeg=self._ffmpeg),
-                handover=Handover(desk=desk),
-                board=self.board,
-                clock=time.time,
-            )
+            runner = self._runner(desk)
             await self._fleet.check(desk, EngineName.LOCAL)
             self._timers.start()
             if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
@@ -173,6 +163,19 @@ class Service:
             await self._put_down(desk, inlets)
 
     # -- start and end ----------------------------------------------------------------------------------------------------
+
+    def _runner(self, desk: Desk) -> Runner:
+        return Runner(
+            desk=desk,
+            engines=lambda: self._fleet.engines,
+            available=lambda folder: self._fleet.available(self._as_now(folder)),
+            policy=lambda folder: self._as_now(folder).engine,
+            nemo=lambda: self.config.nemo,
+            examiner=Examiner(ffmpeg=self._ffmpeg),
+            handover=Handover(desk=desk),
+            board=self.board,
+            clock=time.time,
+        )
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -236,6 +239,7 @@ class Service:
             await self._work.wait()
             self._work.clear()
             nemo = self.config.nemo
+            await desk(Ledger.clock_set_back, now=time.time())
             for fallen in await desk(Ledger.fall_back, now=time.time(), patience_s=nemo.patience_s):
                 log.info("job.falls_back", job=fallen.job, file=fallen.relpath, to=fallen.lane, why=fallen.why.detail)
             claim = partial(self._claim, desk, runner, inlets.silent)

@@ -60,6 +60,7 @@ class Ledger(sqlite3.Connection):
     release = states.release
     hurry = states.hurry
     first = states.first
+    clock_set_back = states.clock_set_back
 
     # other ways than planned
     add_child = ways.add_child

@@ -12,11 +12,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nemod.config.model import After, Folder
-from nemod.failure import Failure
+from nemod.failure import BACKOFF_MOST_S, Failure
 from nemod.job import ENDED, TRANSITIONS, Fingerprint, Job, JobId, JobState, Lane, Move
 from nemod.ledger import reading
 from nemod.ledger.rows import dump, signed
 from nemod.ledger.store import transaction
+
+#: Nothing that this machine decides itself waits longer: see the longest back-off and the last look in `nemod.failure`.
+FURTHEST_S = 1.2 * BACKOFF_MOST_S
 
 
 def recover(db: sqlite3.Connection) -> int:
@@ -234,6 +237,24 @@ def hurry(db: sqlite3.Connection, job: JobId, *, now: float) -> None:
     """Make a queued job due."""
     with transaction(db):
         db.execute("UPDATE job SET due = MIN(due, ?) WHERE id = ? AND state = 'queued'", (now, job))
+
+
+def clock_set_back(db: sqlite3.Connection, *, now: float) -> int:
+    """Let nothing wait for a moment that only a clock which was wrong could name; returns how many jobs that set free.
+
+    A machine may start without the time and be told it later: what was to go on in a minute would go on in a year. What a
+    server or a budget said of a moment is believed.
+    """
+    further = (now + FURTHEST_S,)
+    odd = "SELECT 1 FROM job WHERE state = 'queued' AND due > ?1 UNION ALL SELECT 1 FROM hold WHERE until > ?1 OR since > ?1"
+    if db.execute(odd, further).fetchone() is None:
+        return 0  # as nearly always: nothing is locked for it
+    with transaction(db):
+        db.execute("UPDATE hold SET since = ?1 WHERE since > ?1", (now,))
+        db.execute(
+            "UPDATE hold SET until = ?1 WHERE until > ?2 AND json_extract(failure, '$.retry_at') IS NULL", (now, *further)
+        )
+        return db.execute("UPDATE job SET due = ? WHERE state = 'queued' AND due > ?", (now, *further)).rowcount
 
 
 def first(db: sqlite3.Connection, job: JobId) -> bool:

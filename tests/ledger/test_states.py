@@ -298,3 +298,27 @@ def test_release_is_for_parked_jobs_and_forgets_their_tries(bench: Bench) -> Non
     freed = bench.read(job)
     assert (freed.state, freed.tries, freed.due, freed.failure) == (JobState.QUEUED, 0, LATER, WHY)
     assert not bench.ledger.release(bench.failed("other.mov"), now=LATER)
+
+
+def test_a_clock_that_was_set_back_makes_nothing_wait(bench: Bench) -> None:
+    """What can only have been written by a wrong clock is due now; what a server said of a moment is believed."""
+    ledger, (job,) = bench.ledger, bench.add("clip.mov")
+    year = 365 * 86400.0
+    ledger.move(job, Move.CLAIM, now=NOW)
+    ledger.move(job, Move.YIELD, now=NOW + year, due=NOW + year + 30)
+    ledger.hold(folder_scope("clips"), until=NOW + year + 30, failure=WHY, now=NOW + year)
+    asked = replace(WHY, retry_at=NOW + year)
+    ledger.hold(engine_scope(EngineName.NEMO), until=asked.retry_at, failure=asked, now=NOW)
+    assert ledger.clock_set_back(now=NOW) == 1
+    assert ledger.clock_set_back(now=NOW) == 0
+    assert bench.read(job).due == NOW
+    assert [(hold.until, hold.since) for hold in ledger.holds()] == [(NOW + year, NOW), (NOW, NOW)]
+
+
+def test_an_ordinary_wait_is_left_alone(bench: Bench) -> None:
+    """The longest back-off with its jitter is no sign of a wrong clock."""
+    ledger, (job,) = bench.ledger, bench.add("clip.mov")
+    ledger.move(job, Move.CLAIM, now=NOW)
+    ledger.move(job, Move.YIELD, now=NOW, due=NOW + 1.2 * 3600)
+    assert ledger.clock_set_back(now=NOW) == 0
+    assert bench.read(job).due == NOW + 1.2 * 3600
