@@ -46,6 +46,7 @@ class Machine:
     state_name: str = "state"
     process: subprocess.Popen[bytes] | None = None
     folders: dict[str, str] = field(default_factory=dict)
+    more_env: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:
@@ -79,7 +80,7 @@ class Machine:
     def env(self) -> dict[str, str]:
         """What a person's shell would hand on."""
         kept = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ}
-        return {**kept, "HOME": str(self.home), "NEMOD_STATE_DIR": str(self.state)}
+        return {**kept, "HOME": str(self.home), "NEMOD_STATE_DIR": str(self.state), **self.more_env}
 
     def nemod(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
