@@ -33,6 +33,8 @@ DECODE_PER_S, DECODE_LEAST_S = 20.0, 120.0
 #: The same of a measurement, which decodes two videos and scores some of their frames.
 QUALITY_PER_S, QUALITY_LEAST_S = 60.0, 300.0
 NICENESS = 5
+#: What an output that cannot be read says of the place where it lies, and not of itself: it is our own file.
+_PLACE = frozenset({Kind.TRANSIENT, Kind.SOURCE_GONE, Kind.UNREADABLE})
 
 
 class NotYet(NemodError):  # noqa: N818 - a state, not an error
@@ -41,6 +43,10 @@ class NotYet(NemodError):  # noqa: N818 - a state, not an error
 
 class Outside(NemodError):  # noqa: N818 - a state, not an error
     """The part that is wanted of a source lies outside of it."""
+
+
+class OutOfReach(NemodError):  # noqa: N818 - a state, not an error
+    """An output cannot be looked at now: its disk went away, or who looked was stopped."""
 
 
 class Unread(NemodError):  # noqa: N818 - a state, not an error
@@ -146,20 +152,25 @@ class Examiner:
         An output that others made is looked at, too: whether it shows and sounds like its source.
 
         Raises:
-            NemodError: TRANSIENT; somebody ended the child that looked, which says nothing of the output.
+            NemodError: TRANSIENT; it is out of reach, or somebody ended the child that looked, which says nothing of it.
         """
-        size = (await asyncio.to_thread(output.stat)).st_size
+        try:
+            size = (await asyncio.to_thread(output.stat)).st_size
+        except OSError as error:
+            raise OutOfReach(_out_of_reach(error.strerror or str(error))) from error
         if size > limit_bytes:
             detail = f"The output has {size:,} bytes, {size - limit_bytes:,} over the limit."
             return Refuse(reason=Reason.OVER_LIMIT, detail=detail, size_bytes=size)
         try:
             made = await probe(output, timeout_s=PROBE_TIMEOUT_S)
         except ProbeError as error:
-            if error.failure.kind is Kind.TRANSIENT:
-                raise  # the reader was stopped: that says nothing of the output
+            if error.failure.kind in _PLACE:
+                raise OutOfReach(_out_of_reach(error.failure.detail)) from error
             return Refuse(reason=Reason.UNREADABLE, detail=f"The output cannot be read: {error}", size_bytes=size)
         patience = max(DECODE_LEAST_S, DECODE_PER_S * made.duration_s)
         broken = await decode_errors(self.ffmpeg, output, timeout_s=patience)
+        if broken and not await asyncio.to_thread(output.is_file):
+            raise OutOfReach(_out_of_reach(broken))
         unlike = None
         if foreign and not broken and await asyncio.to_thread(source_file.is_file):
             unlike = await unlikeness(self.ffmpeg, (source_file, source), (output, made), edited=edited)
@@ -190,6 +201,12 @@ class Examiner:
         except OSError as error:
             log.warning("job.unmeasured", file=str(source.path), why=error.strerror or str(error))
         return None
+
+
+def _out_of_reach(why: str) -> Failure:
+    detail = f"The finished file cannot be looked at: {why}"
+    hint = "Check that the outbox is there and mounted; the job then goes on by itself."
+    return Failure(kind=Kind.TRANSIENT, detail=detail, hint=hint)
 
 
 def instruction_of(job: Job, media: MediaInfo, engines: frozenset[EngineName]) -> str | None:

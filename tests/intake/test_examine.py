@@ -9,11 +9,12 @@ import pytest
 import structlog
 
 from nemod.config.model import EnginePolicy, Folder, Nemo, Preset
-from nemod.daemon.examine import Examined, Examiner, Unread, instruction_of
+from nemod.daemon.examine import Examined, Examiner, OutOfReach, Unread, instruction_of
 from nemod.daemon.source import fingerprint_of, verify
 from nemod.engines.base import EngineName
 from nemod.failure import Kind
 from nemod.job import Job, JobId, JobState
+from nemod.media.probe import probe
 from nemod.media.verdict import How
 from tests.ledger.values import MEDIA
 from tests.support.clips import ffmpeg, make_clip
@@ -139,3 +140,22 @@ async def test_a_job_in_anothers_session_needs_no_source(tmp_path: Path, clip: P
         found = await look(child, HERE)
         assert (found.media, found.instruction) == (media, words)
         assert (found.route.how, found.route.engines) == (How.ENCODE, (EngineName.NEMO,))
+
+
+@pytest.mark.parametrize("when", ["before", "while it is decoded"])
+async def test_an_output_that_went_away_while_it_is_checked_is_not_refused(clip: Path, tmp_path: Path, when: str) -> None:
+    """Its drive is gone: that says nothing of the output, and the job goes on when the drive is back."""
+    place = tmp_path / "drive"
+    place.mkdir()
+    output = Path(shutil.copy(clip, place / "output.mp4"))
+    program = tmp_path / "ffmpeg"
+    program.write_text(f'#!/bin/sh\nmv "{place}" "{place}.away"\nexec "{ffmpeg()}" "$@"\n')
+    program.chmod(0o755)
+    media = await probe(output, timeout_s=60)
+    if when == "before":
+        place.rename(tmp_path / "away")
+    with pytest.raises(OutOfReach) as gone:
+        await Examiner(ffmpeg=program).judge(
+            media, output, source_file=clip, preset=Preset(name="p", limit_bytes=10**9), limit_bytes=10**9, how=How.PASS
+        )
+    assert gone.value.failure.kind is Kind.TRANSIENT

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from nemod.media.decode import decode_errors
+import pytest
+
+from nemod.failure import Kind
+from nemod.media.decode import DecodeError, decode_errors
 from tests.support.clips import clip, ffmpeg, make_clip
 
 
@@ -40,3 +43,17 @@ async def test_names_of_any_bytes(tmp_path: Path) -> None:
     path = tmp_path / "-http:x\n\udcff.mp4"
     path.write_bytes(clip("stream-of-water.mp4").read_bytes())
     assert await decode_errors(ffmpeg(), path, timeout_s=60) is None
+
+
+@pytest.mark.parametrize("number", ["KILL", "TERM", "SEGV"])
+async def test_who_is_killed_from_outside_says_nothing_of_the_file(tmp_path: Path, number: str) -> None:
+    """Short memory, a shutdown or a person ended the check: that is no error of decoding. A crash of its own is one."""
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\nkill -{number} $$\n")
+    program.chmod(0o755)
+    if number == "SEGV":
+        assert await decode_errors(program, clip("stream-of-water.mp4"), timeout_s=60)
+    else:
+        with pytest.raises(DecodeError) as stopped:
+            await decode_errors(program, clip("stream-of-water.mp4"), timeout_s=60)
+        assert stopped.value.failure.kind is Kind.TRANSIENT
