@@ -74,11 +74,10 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from nemod.text import safe
+from nemod.text import REDACTED, safe
 
 Format = Literal["auto", "json", "console"]
 
-REDACTED = "[redacted]"
 _ROOT = "nemod"
 #: structlog's own keys, gone before anything is rendered.
 _INTERNAL = frozenset({"_record", "_from_structlog"})

@@ -2,10 +2,16 @@
 
 A file's name may hold any bytes but "/" and NUL, and an attacker may choose them. Rules kept here:
 - what would move a cursor, break a line, turn the reading direction or fail to encode is written out visibly;
-- everything else, emoji and umlauts among it, stays as it is.
+- everything else, emoji and umlauts among it, stays as it is;
+- a token that somebody put into a wrong place is shown to nobody.
 """
 
+import re
 import unicodedata
+
+REDACTED = "[redacted]"
+#: What a token of the cloud looks like: a telling prefix, and more than a sentence about the prefix would say.
+_TOKEN = re.compile(r"(?<![A-Za-z0-9])(?:nmv_usr_|clm_)[\w.~+/=-]{8,}")
 
 #: Control, lone surrogate, line separator, paragraph separator.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -19,6 +25,11 @@ def safe(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(char) if _unsafe(char) else char for char in text)
+
+
+def without_tokens(text: str) -> str:
+    """A text with every token of the cloud blanked, its prefix too; nothing else of it changes."""
+    return _TOKEN.sub(REDACTED, text)
 
 
 def _unsafe(char: str) -> bool:

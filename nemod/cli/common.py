@@ -3,6 +3,7 @@
 Rules kept here:
 - data goes to standard output, everything said to a person to standard error;
 - a name is made safe before a terminal sees it; JSON is plain ASCII;
+- a token is never printed, whatever place of a config or a command line somebody put it into;
 - reading never creates anything: no ledger yet is an empty answer.
 """
 
@@ -33,7 +34,7 @@ from nemod.daemon.board import read_board
 from nemod.daemon.locks import Busy, Lock, daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
 from nemod.ledger.ledger import Ledger
-from nemod.text import safe
+from nemod.text import safe, without_tokens
 from nemod.views import Scene, Sheet
 
 #: A pipe has no width: rows stay on their lines, whatever their length.
@@ -199,12 +200,12 @@ def tell(text: str) -> None:
 def complain(*lines: str) -> None:
     """Print lines on standard error as they are, made safe."""
     for line in lines:
-        print(safe(line), file=sys.stderr)  # noqa: T201
+        print(without_tokens(safe(line)), file=sys.stderr)  # noqa: T201
 
 
 def say(text: str = "") -> None:
     """Print a line of data; texts from outside must have been made safe."""
-    print(text)  # noqa: T201
+    print(without_tokens(text))  # noqa: T201
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:

@@ -5,6 +5,7 @@ A traceback is for a bug of ours; a person's mistake, a full disk or a closed pi
 
 import asyncio
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -63,6 +64,7 @@ for module in (run, compress, look, config, jobs, ask, folders, account, sandbox
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, the process's own by default, and return its exit code."""
+    _leave_no_core()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a letter gets its code, not a traceback of ours.
@@ -86,6 +88,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         return _explain(Stop(ExitCode.FAILED, f"{where}{error.strerror or error}"))
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _leave_no_core() -> None:
+    """A process that dies writes its memory nowhere: tokens are in it, and pictures of people's videos.
+
+    The owner may still look at it with a debugger while it lives: whoever can do that can read the token's file as well.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _explain(stop: Stop) -> int:

@@ -76,7 +76,9 @@ class Board:
         text = json.dumps({"pid": os.getpid(), "jobs": {str(job): asdict(running) for job, running in seen.items()}})
         fresh = self._file.with_suffix(".new")
         try:
-            fresh.write_text(text, encoding="utf-8")
+            fresh.unlink(missing_ok=True)
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+                file.write(text)
             fresh.replace(self._file)
         except OSError:
             # Only a display is lost; the jobs themselves will meet the full disk and say so.

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 FILE = "daemon.lock"
@@ -23,6 +24,9 @@ class Lock:
             OSError: the path cannot be opened.
         """
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+        if create:
+            with suppress(OSError):  # whoever can open it could hold it, and so keep the daemon from starting
+                os.fchmod(self._fd, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -5,10 +5,12 @@ Rules kept here:
 - each version is reached from the one before by one script in one transaction, so a kill leaves the old one or the new one.
 """
 
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -41,11 +43,9 @@ def connect(file: Path, kind: type[C], *, wal: bool, patience_s: float) -> C:
         LedgerError: it is damaged, newer than this program, locked for good or not writable.
     """
     try:
-        fresh = not file.exists()
+        _keep_private(file)
         db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=patience_s, factory=kind)
         try:
-            if fresh:
-                file.chmod(0o600)
             _prepare(db, file, wal=wal, patience_s=patience_s)
         except BaseException:
             db.close()
@@ -53,6 +53,20 @@ def connect(file: Path, kind: type[C], *, wal: bool, patience_s: float) -> C:
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(_failure(file, error)) from error
     return db
+
+
+def _keep_private(file: Path) -> None:
+    """Names of files and sessions in the cloud are its owner's alone: from the first byte on, and again where a copy lost it.
+
+    SQLite gives the files that it puts beside the ledger the ledger's mode.
+    """
+    # Never opened when it is there: closing it would take away the locks that another connection of this process has on it.
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+        with suppress(FileNotFoundError, PermissionError):  # none there yet; or it is another's, who keeps it as he likes
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                path.chmod(0o600)
 
 
 def _prepare(db: sqlite3.Connection, file: Path, *, wal: bool, patience_s: float) -> None:

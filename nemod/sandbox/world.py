@@ -152,9 +152,9 @@ class World:
 
 def load(folder: Path, credits_: float) -> World:
     """The world of a folder, a new one if there is none; what was under way when it ended has failed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("uploads", "renders"):
-        (folder / name).mkdir(exist_ok=True)
+        (folder / name).mkdir(mode=0o700, exist_ok=True)  # somebody's videos lie there
     file = folder / FILE
     if not file.exists():
         return World(folder=folder, credits=credits_)

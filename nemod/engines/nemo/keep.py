@@ -90,6 +90,8 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
     """Hold an flock; on a file system without locks, go on without."""
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        with contextlib.suppress(OSError):  # whoever can open it could hold it for ever
+            os.fchmod(handle, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
