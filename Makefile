@@ -9,7 +9,7 @@ DEV := .venv/.installed-dev
 SANDBOX := .venv/.installed-sandbox
 CLIP ?= tests/support/clips/stream-of-water.mp4
 
-.PHONY: run install demo test lint types check clean
+.PHONY: run install demo test lint types audit check clean
 .DEFAULT_GOAL := run
 
 run: $(STAMP)  ## Start the daemon here; the first start writes a config and the folders.
@@ -52,7 +52,10 @@ lint: $(DEV)
 types: $(DEV)
 	$(BIN)/mypy
 
-check: lint types test
+audit: $(DEV)  ## Whether an installed package has a known hole; says so when nobody could be asked.
+	@$(BIN)/python .ci/audit.py
+
+check: lint types audit test
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

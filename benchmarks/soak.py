@@ -31,7 +31,7 @@ from tests.support.cloud import cloud
 from tests.support.daemon import machine
 
 BACKLOG = 24
-FAULT_EVERY = 10
+FAULT_EVERY_MOST = 10
 STORMY = 0.4
 DISK_MB = 200
 #: When all is dropped, nothing may take longer than this to come to its end.
@@ -175,9 +175,10 @@ def soak(root: Path, jobs: int, seed: int, *, drop_s: float = float("inf")) -> R
 def _drop_all(world: World, trouble: Trouble, meter: Meter, jobs: int, *, until: float) -> list[Sample]:
     """Drop file after file, never too many at once, with a fault now and then."""
     samples: list[Sample] = []
+    fault_every = max(2, min(FAULT_EVERY_MOST, jobs // 10))
     for number in range(1, jobs + 1):
         world.drop()
-        if number % FAULT_EVERY == 0:
+        if number % fault_every == 0:
             trouble.stir(kills=number <= STORMY * jobs)
         if number % max(1, jobs // 10) == 0:
             samples.append(meter.take())
