@@ -30,6 +30,10 @@ PROBE_TIMEOUT_S = 3600.0
 #: Bytes of memory that reading a file may take.
 MEMORY_MOST = 4 * 1024**3
 
+#: A video that unfolds to more pixels than this (100 s of 8K at 30 frames per second) from fewer bits for each is a bomb.
+#: A black picture that never changes takes 2.6e-4 as H.264 of any size (measured), some 3e-5 as AV1 in 4K.
+BOMB_PIXELS, BOMB_BITS_PER_PIXEL = 1e11, 2e-5
+
 _WAIT = "Wait if it is still being copied; otherwise copy it once more."
 _NOT_OURS = "Drop a video file, such as .mp4, .mov, .mkv, .webm, .avi, .mts, .wmv or .gif."
 
@@ -61,6 +65,7 @@ async def probe(path: Path, *, timeout_s: float) -> MediaInfo:
         _refuse_by_head(opened)
         raw = await _measure(opened.file.fileno(), timeout_s)
     _refuse_by_content(opened, raw)
+    _refuse_bomb(raw)
     return info_from(raw, size_bytes=opened.size_bytes, boxes=opened.boxes)
 
 
@@ -173,6 +178,16 @@ def _refuse_by_content(opened: _Opened, raw: dict[str, Any]) -> None:
         _fail(Kind.INCOMPLETE, "Not one picture of it can be decoded.", _WAIT)
     if raw["format"] == "gif" and video["packets"] == 1:
         _fail(Kind.UNSUPPORTED, "It is a still picture, not a video.", _NOT_OURS)
+
+
+def _refuse_bomb(raw: dict[str, Any]) -> None:
+    """Refuse hours of work in hardly any bytes: a GIF of a few kilobytes can fill a thousand huge pictures."""
+    (video,) = (s for s in raw["streams"] if s["index"] == raw["video"])
+    pixels = raw["frame"]["width"] * raw["frame"]["height"] * video["packets"]
+    if pixels > BOMB_PIXELS and video["bytes"] * 8 < BOMB_BITS_PER_PIXEL * pixels:
+        size = f"{raw['frame']['width']}x{raw['frame']['height']}"
+        what = f"It unfolds to {video['packets']:,} pictures of {size} from {video['bytes']:,} bytes, as no recording does."
+        _fail(Kind.UNSUPPORTED, what, "It is made to keep machines busy. If you mean it, export it with smaller pictures.")
 
 
 def _refuse_unopened(opened: _Opened, error: str) -> NoReturn:

@@ -151,7 +151,7 @@ def judge(
         (Reason.SOUND, iter(()) if edited else _other_sound(source, output, foreign=foreign)),
         (Reason.PICTURE, iter((unlike,) if unlike else ())),
         (Reason.NOT_INLINE, _place(output, preset)),
-        (Reason.DECODE, iter((f"It does not decode: {decode_error}",) if decode_error else ())),
+        (Reason.DECODE, iter((f"It does not decode: {decode_error.rstrip('.')}.",) if decode_error else ())),
     )
     for reason, faults in findings:
         if detail := " ".join(faults):

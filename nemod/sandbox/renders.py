@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nemod.media.child import run
+from nemod.media.formats import source_input
 from nemod.sandbox.world import Asset, Render, World
 
 #: At most the short side of 1080p; smaller while there are fewer bits per pixel and frame than this.
@@ -150,7 +151,7 @@ async def encode(ffmpeg: Path, order: Order, out: Path) -> None:
 async def _pass(ffmpeg: Path, order: Order, out: Path, rate_bps: float) -> None:
     sound = min(128_000, max(16_000, rate_bps * 0.15)) if order.asset.has_sound or order.music else 0
     picture = max(8_000, rate_bps - sound)
-    argv = [str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-y", "-i", f"file:{order.asset.path}"]
+    argv = [str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-y", *source_input(order.asset.path)]
     if order.music:
         argv += ["-f", "lavfi", "-i", f"sine=frequency=330:sample_rate=48000:duration={order.length_s}"]
     chain = ",".join(_filters(order, picture))

@@ -15,14 +15,17 @@ from nemod.engines.base import EngineError, Output, Progress, Task
 from nemod.engines.local import fitting, landing, plan, rungs, sampling
 from nemod.engines.local.codecs import CODERS, Coder, Rate, second_pass
 from nemod.engines.local.faults import no_encoder, no_tone_map, of_child
-from nemod.engines.local.ffmpeg import Tick, copy_argv, mux_argv, read_tick, remux_argv
+from nemod.engines.local.ffmpeg import copy_argv, mux_argv, read_tick, remux_argv
 from nemod.engines.local.picture import picture_argv
+from nemod.engines.local.progress import Span, progress
 from nemod.engines.local.sound import Sound, choose_sound, left_out, refit, remux_sound, sound_argv
 from nemod.engines.local.tools import Tools
 from nemod.engines.local.trial import Trial, Tried
+from nemod.failure import Kind
 from nemod.media import chapters
 from nemod.media.boxes import payload_bytes
 from nemod.media.child import Finished, run
+from nemod.media.decode import decode_errors
 from nemod.media.look import Picture
 from nemod.media.verdict import How
 
@@ -33,15 +36,6 @@ MORE_TRIES, FEW_FRAMES = 5, 100
 NICENESS = 5
 #: Where in the whole work its parts lie, for progress.
 SOUND_TO, CHOICE_TO, FIRST_TO, PICTURE_TO = 0.03, 0.2, 0.4, 0.97
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A part of the whole work, for progress: what it is called, and from which fraction to which it goes."""
-
-    stage: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +97,12 @@ class Work:
                 await self._run(copy_argv(self.task.source, self._out), Span(stage="copying", start=0.0, end=1.0))
                 return Output(path=self._out, note="passed through unchanged")
             case How.REMUX:
-                return await self._remux()
+                try:
+                    return await self._remux()
+                except EngineError as error:
+                    if error.failure.kind is not Kind.UNSUPPORTED:
+                        raise
+                return await self._encode()  # what cannot be wrapped as it is can often be decoded
             case How.ENCODE:
                 return await self._encode()
 
@@ -330,6 +329,9 @@ class Work:
         file = self.folder / name
         argv = sound_argv(self.tools.ffmpeg, self.task.source, self.task.media, sound, file)
         await self._run(argv, Span(stage="sound", start=at, end=max(at, SOUND_TO)))
+        patience = plan.patience_s(self.task.media)
+        if sound.copy and await decode_errors(self.tools.ffmpeg, file, timeout_s=patience):
+            return await self._sound(replace(sound, copy=False), name, at)  # coded anew, what is broken in it is bridged
         return Sounds(sound=sound, file=file, size_bytes=await asyncio.to_thread(payload_bytes, file))
 
     # -- children ---------------------------------------------------------------------------------------------------------
@@ -360,7 +362,7 @@ class Work:
             fields[key.strip()] = value.strip()
             if key == "progress" and (tick := read_tick(fields)) is not None:
                 written = tick.size_bytes
-                self.report(_progress(tick, span, length))
+                self.report(progress(tick, span, length))
 
         self.report(Progress(stage=span.stage, fraction=span.start))
         finished = await self._child(argv, on_line)
@@ -388,13 +390,3 @@ class Work:
 
 def _size(picture: Picture) -> str:
     return f"{picture.width}x{picture.height}"
-
-
-def _progress(tick: Tick, span: Span, length_s: float) -> Progress:
-    """A report of the whole from a report of one part; the time left supposes that the rest goes as fast as this part."""
-    done = min(1.0, tick.done_s / length_s)
-    fraction = span.start + (span.end - span.start) * done
-    left = None
-    if tick.speed and span.end > span.start:
-        left = length_s / tick.speed * (1 - fraction) / (span.end - span.start)
-    return Progress(stage=span.stage, fraction=fraction, speed=tick.speed, left_s=left)

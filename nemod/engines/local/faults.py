@@ -69,7 +69,7 @@ def of_child(finished: Finished, stage: str) -> Failure:
     last = _SPEAKER.sub("", said.splitlines()[-1]) if said else "it said nothing"
     return Failure(
         kind=Kind.UNSUPPORTED,
-        detail=f"ffmpeg gave up ({stage}, code {finished.returncode}): {last}",
+        detail=f"ffmpeg gave up ({stage}, code {finished.returncode}): {last.rstrip('.')}.",
         hint="Play the file; if it plays elsewhere, please report it with this message.",
     )
 
