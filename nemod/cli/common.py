@@ -33,7 +33,7 @@ from nemod.daemon import locks
 from nemod.daemon.board import read_board
 from nemod.daemon.locks import Busy, Lock, daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
-from nemod.ledger.ledger import Ledger
+from nemod.ledger.ledger import Ledger, speaking
 from nemod.text import safe, without_tokens
 from nemod.views import Scene, Sheet
 
@@ -155,7 +155,8 @@ def existing_ledger(state: Path) -> Iterator[Ledger | None]:
         return
     ledger = open_ledger(state)
     try:
-        yield ledger
+        with speaking(ledger):
+            yield ledger
     finally:
         ledger.close()
 

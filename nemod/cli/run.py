@@ -25,6 +25,7 @@ from nemod.daemon import locks
 from nemod.daemon.locks import Busy, Lock
 from nemod.daemon.service import Ending, Outcome, Service, open_ledger
 from nemod.engines.local.tools import find_ffmpeg
+from nemod.intake.drives import away
 from nemod.job import JobId
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
@@ -86,7 +87,7 @@ def once(config: ConfigOption = None) -> None:
 
 def _work(where: Places, *, once: bool) -> Outcome:
     config = where.load()
-    if problems := list(filter(stops, prepare(config, home=where.home))):
+    if problems := list(filter(stops, prepare(config, home=where.home, away=_away(config, where.state)))):
         raise Stop(ExitCode.USAGE, *map(str, problems))
     lock = _lock(where.state)
     try:
@@ -167,7 +168,15 @@ def _reread(where: Places) -> Config | tuple[Problem, ...]:
     config = where.read()
     if not isinstance(config, Config):
         return config
-    return tuple(filter(stops, prepare(config, home=where.home))) or config
+    return tuple(filter(stops, prepare(config, home=where.home, away=_away(config, where.state)))) or config
+
+
+def _away(config: Config, state: Path) -> frozenset[Path]:
+    """The places that lay on a drive which is not mounted."""
+    with existing_ledger(state) as ledger:
+        known = {} if ledger is None else ledger.drives()
+    places = [path for f in config.folders for path in (f.inbox, f.outbox, f.originals, f.failed) if path is not None]
+    return away(places, known)
 
 
 def _introduce(config: Config, home: Path) -> None:

@@ -15,9 +15,15 @@ from nemod.config.rules import outputs
 from nemod.config.sources import read_sources
 
 
-def prepare(config: Config, *, home: Path) -> tuple[Problem, ...]:
-    """Make the missing inboxes, outboxes and folders for originals and failures; every problem that is left."""
-    return tuple(_problems(config, home, make=True))
+def prepare(config: Config, *, home: Path, away: frozenset[Path] = frozenset()) -> tuple[Problem, ...]:
+    """Make the missing inboxes, outboxes and folders for originals and failures; every problem that is left.
+
+    Args:
+        config: whose folders.
+        home: below which more may be made.
+        away: places whose drive is not mounted: they are waited for, not made.
+    """
+    return tuple(_problems(config, home, make=True, away=away))
 
 
 def inspect(config: Config, *, home: Path) -> tuple[Problem, ...]:
@@ -30,7 +36,7 @@ def stops(problem: Problem) -> bool:
     return problem.key.endswith(".inbox")
 
 
-def _problems(config: Config, home: Path, *, make: bool) -> Iterator[Problem]:
+def _problems(config: Config, home: Path, *, make: bool, away: frozenset[Path] = frozenset()) -> Iterator[Problem]:
     program = config.settings.ffmpeg
     if program is not None and shutil.which(program) is None:
         what, hint = f"{program} is not there or cannot be run", "leave it out to use the ffmpeg that nemod brings"
@@ -40,6 +46,8 @@ def _problems(config: Config, home: Path, *, make: bool) -> Iterator[Problem]:
         for key, path in _places(folder):
             if faulty is not None and faulty in path.parents:
                 continue  # it is the inbox that a person must mend
+            if path in away:
+                continue
             fault = _fault(folder, path, home, make=make)
             if fault is not None:
                 faulty = path if key == "inbox" else faulty

@@ -19,6 +19,8 @@ from nemod.daemon.handover import Handover, clear
 from nemod.delivery.publish import clear_work
 from nemod.engines.base import EngineName
 from nemod.failure import Again, Cancel, Decision, Fail, Failure, Hold, Kind, NemodError, Next, Park, Scope, decide
+from nemod.intake.drives import unplugged
+from nemod.intake.scan import InboxUnavailable, identity
 from nemod.job import Job, JobId, Move, follower
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, engine_scope, folder_scope
@@ -48,6 +50,8 @@ class Aftermath:
                 await self.handover.check_source(job)
             except NemodError as lost:
                 failure = lost.failure
+        if failure.kind is Kind.SOURCE_GONE and job.source.is_relative_to(job.folder.inbox):
+            failure = await _inbox_away(self.desk, job) or failure
         scope = _scope(job, failure)
         times = 0
         if scope is not None:
@@ -112,6 +116,18 @@ class Aftermath:
         """Free what a waiting job takes up: its engine makes the file again, from its token or from nothing."""
         if (attempt := job.attempt) is not None:
             await asyncio.to_thread(clear_work, attempt.folder)
+
+
+async def _inbox_away(desk: Desk, job: Job) -> Failure | None:
+    """What to say when a source is missing because its whole inbox is; a file on a drive that is not there is not gone."""
+    inbox = job.folder.inbox
+    if (failure := await unplugged(desk, inbox)) is not None:
+        return failure
+    try:
+        await asyncio.to_thread(identity, inbox)
+    except InboxUnavailable as error:
+        return error.failure
+    return None
 
 
 def settled(job: Job, failure: Failure, decision: Decision) -> Decision:

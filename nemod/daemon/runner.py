@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from nemod import logs
-from nemod.config.model import EnginePolicy, Folder, Nemo
+from nemod.config.model import After, EnginePolicy, Folder, Nemo
 from nemod.daemon.aftermath import Aftermath
 from nemod.daemon.board import Board
 from nemod.daemon.examine import Examiner
@@ -23,9 +23,10 @@ from nemod.daemon.handover import Handover
 from nemod.daemon.purse import Purse
 from nemod.daemon.route import replanned
 from nemod.daemon.together import together
-from nemod.delivery.publish import clear_work, make_work, prepare_outbox, secure, work_folder
+from nemod.delivery.publish import PublishError, clear_work, make_work, prepare_outbox, secure, work_folder
 from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Output, Progress, Task, Wait
 from nemod.failure import Failure, Kind, NemodError
+from nemod.intake.drives import unplugged
 from nemod.job import Attempt, Job, JobId, JobState, Lane, Move, Route, Step, is_material, materials, next_engine, next_step
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
@@ -87,6 +88,7 @@ class Runner:
 
     async def _step(self, job: Job, step: Step, lane: Lane) -> None:
         try:
+            await self._plugged(job, step)
             match step:
                 case Step.EXAMINE:
                     self.board.show(job.id, Progress(stage="examining"))
@@ -128,6 +130,24 @@ class Runner:
             detail = "nemod met an error of its own; the log has the traceback."
             hint = f"Please report it; `nemod jobs release {job.id}` tries again."
             await self._aftermath.failed(job, Failure(kind=Kind.BUG, detail=detail, hint=hint))
+
+    async def _plugged(self, job: Job, step: Step) -> None:
+        """Make sure that a step writes on the drive that it should, not into its bare mount point.
+
+        Raises:
+            PublishError: the drive is not mounted.
+        """
+        match step:
+            case Step.OPEN | Step.ENCODE | Step.AIM | Step.PUBLISH:
+                place = job.folder.outbox
+            case Step.DISPOSE if job.folder.after is not After.KEEP:
+                place = job.folder.originals
+            case Step.AIM_QUARANTINE | Step.QUARANTINE if job.folder.failed is not None:
+                place = job.folder.failed
+            case _:
+                return
+        if (failure := await unplugged(self.desk, place)) is not None:
+            raise PublishError(failure)
 
     # -- the steps that lead to an output ---------------------------------------------------------------------------------
 

@@ -315,6 +315,7 @@ class Service:
         while True:
             await self._mail.wait()
             self._mail.clear()
+            await desk(Ledger.still_there)
             now_version = await desk(Ledger.data_version)
             if now_version == version:
                 continue

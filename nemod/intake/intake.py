@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from nemod import logs
 from nemod.config.model import Folder
-from nemod.intake.scan import Odd, scan
+from nemod.intake.drives import unplugged
+from nemod.intake.scan import InboxUnavailable, Odd, scan
 from nemod.intake.settle import Watched, settle
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, Reconciled
@@ -43,6 +44,11 @@ class Intake:
             InboxUnavailable: the inbox cannot be read; nothing is known of its files, so nothing is changed.
         """
         folder = self.folder
+        if (failure := await unplugged(self._desk, folder.inbox)) is not None:
+            raise InboxUnavailable(failure)
+        if self._identity is None:
+            for place in self._exclude:  # their drives are known before they are missed
+                await unplugged(self._desk, place)
         # Asked before the look: a file whose original is put away meanwhile was seen, and is no new one.
         known = await self._desk(Ledger.present, folder.inbox)
         seen = await asyncio.to_thread(

@@ -32,16 +32,17 @@ _MAC_LINE = re.compile(r"^.+? on (?P<point>/.*) \((?P<flags>[^()]*)\)$", re.DOTA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A mounted file system; `type` is the system's word for it, or UNKNOWN."""
+    """A mounted file system; `type` is the system's word for it, or UNKNOWN; `whole`: it is not only a folder of one."""
 
     type: str
     remote: bool
     mount_point: Path
+    whole: bool = True
 
 
 def file_system(path: Path) -> Mount:
     """The file system that holds a path, links resolved; the path need not exist."""
-    return holding(_mounts(), Path(os.path.realpath(path)))
+    return holding(mounts(), Path(os.path.realpath(path)))
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
@@ -53,7 +54,8 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
         if "-" in fields[6:]:
             kind = fields[fields.index("-", 6) + 1]
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
-            mounts.append(Mount(type=kind, remote=kind in _REMOTE or kind.startswith("fuse."), mount_point=Path(point)))
+            remote = kind in _REMOTE or kind.startswith("fuse.")
+            mounts.append(Mount(type=kind, remote=remote, mount_point=Path(point), whole=fields[3] == "/"))
     return tuple(mounts)
 
 
@@ -76,14 +78,15 @@ def holding(mounts: Iterable[Mount], path: Path) -> Mount:
     return best
 
 
-def _mounts() -> tuple[Mount, ...]:
+def mounts() -> tuple[Mount, ...]:
+    """All that is mounted now, as far as the system says."""
     try:
         # As bytes: mount points are file names, and universal newlines would break one that holds a carriage return.
         if sys.platform == "linux":
-            mounts = parse_mountinfo(os.fsdecode(Path("/proc/self/mountinfo").read_bytes()))
+            found = parse_mountinfo(os.fsdecode(Path("/proc/self/mountinfo").read_bytes()))
         else:
             said = subprocess.run(["/sbin/mount"], capture_output=True, check=True, timeout=10).stdout
-            mounts = parse_mount(os.fsdecode(said))
+            found = parse_mount(os.fsdecode(said))
     except (OSError, subprocess.SubprocessError):
         return ()
-    return mounts
+    return found

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from nemod.ledger.ledger import Ledger
+from nemod.ledger.ledger import Ledger, speaking
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,7 +25,12 @@ class Desk:
 
     async def __call__(self, method: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of the ledger; once begun it is finished, even when the caller is cancelled meanwhile."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(method, self._ledger, *args, **kwargs))
+        call = partial(method, self._ledger, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, call)
+
+    def _carry_out(self, call: Callable[[], T]) -> T:
+        with speaking(self._ledger):  # whatever cannot be read or written is a LedgerError
+            return call()
 
     def close(self) -> None:
         """Wait for the call at hand, then close the ledger."""

@@ -8,14 +8,15 @@ Methods block: the daemon calls them through `Desk`, commands call them directly
 """
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from nemod.ledger import beside, facts, inbox, reading, spending, states, ways
+from nemod.ledger import beside, facts, inbox, places, reading, spending, states, ways
 from nemod.ledger.beside import HoldRow, Request, engine_scope, folder_scope
 from nemod.ledger.inbox import Reconciled
 from nemod.ledger.spending import Spending
-from nemod.ledger.store import PATIENCE_S, VERSION, LedgerError, connect
+from nemod.ledger.store import PATIENCE_S, VERSION, LedgerError, check, connect, file_of, removed, save_copy, speaking
 from nemod.ledger.ways import Fallen
 
 __all__ = [
@@ -29,11 +30,14 @@ __all__ = [
     "Spending",
     "engine_scope",
     "folder_scope",
+    "speaking",
 ]
 
 
 class Ledger(sqlite3.Connection):
-    """One connection to the ledger, from `open`; use it from one thread at a time."""
+    """One connection to the ledger, from `open`; use it from one thread at a time. `identity`: device and inode of its file."""
+
+    identity: tuple[int, int]
 
     @classmethod
     def open(cls, file: Path, *, wal: bool = True, patience_s: float = PATIENCE_S) -> Self:
@@ -47,7 +51,28 @@ class Ledger(sqlite3.Connection):
         Raises:
             LedgerError: it is damaged, newer than this program, locked for good or not writable.
         """
-        return connect(file, cls, wal=wal, patience_s=patience_s)
+        ledger = connect(file, cls, wal=wal, patience_s=patience_s)
+        found = file.stat()
+        ledger.identity = (found.st_dev, found.st_ino)
+        return ledger
+
+    def still_there(self) -> None:
+        """Make sure that the file under the ledger's name is the one that is open: facts must not go where nobody finds them.
+
+        Raises:
+            LedgerError: it is not; what was open is saved beside it, if that can be done.
+        """
+        file = file_of(self)
+        with suppress(OSError):
+            found = file.stat()
+            if (found.st_dev, found.st_ino) == self.identity:
+                return
+        copy = None
+        with suppress(OSError, LedgerError, sqlite3.Error):
+            copy = save_copy(self)
+        raise removed(file, copy)
+
+    check = check
 
     # an inbox was looked at
     reconcile = inbox.reconcile
@@ -104,6 +129,10 @@ class Ledger(sqlite3.Connection):
     present = reading.present
     next_due = reading.next_due
     data_version = reading.data_version
+
+    # drives
+    drives = places.drives
+    note_drive = places.note_drive
 
     # holds and the mailbox
     hold = beside.hold

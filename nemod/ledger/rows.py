@@ -3,7 +3,8 @@
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,9 +46,18 @@ _ADAPTERS: Mapping[Any, TypeAdapter[Any]] = {
 
 
 def load(kind: type[T], text: str) -> T:
-    """The inverse of `dump`."""
-    value: T = _ADAPTERS[kind].validate_python(json.loads(text))
-    return value
+    """The inverse of `dump`; `sqlite3.DataError` when it is not what was written, so that the file must be damaged."""
+    with _written_by_us():
+        value: T = _ADAPTERS[kind].validate_python(json.loads(text))
+        return value
+
+
+@contextmanager
+def _written_by_us() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise sqlite3.DataError("a value in it is not what was written") from error
 
 
 def maybe(kind: type[T], text: str | None) -> T | None:
@@ -55,6 +65,7 @@ def maybe(kind: type[T], text: str | None) -> T | None:
     return None if text is None else load(kind, text)
 
 
+@_written_by_us()
 def verdict(text: str | None) -> Verdict | None:
     """A verdict; only a refusal has a reason."""
     if text is None:
@@ -90,6 +101,7 @@ def fingerprint_of(row: sqlite3.Row) -> Fingerprint:
     return Fingerprint(size_bytes=row["size"], mtime_ns=row["mtime_ns"], inode=unsigned(row["inode"]))
 
 
+@_written_by_us()
 def attempt_of(row: sqlite3.Row) -> Attempt:
     """A row of `attempt`, with `spent`."""
     return Attempt(
@@ -109,6 +121,7 @@ def attempt_of(row: sqlite3.Row) -> Attempt:
     )
 
 
+@_written_by_us()
 def job_of(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Job:
     """A row of `job` with its attempts of the present round, oldest first."""
     plain: dict[str, Any] = {

@@ -2,23 +2,27 @@
 
 Rules kept here:
 - a ledger that cannot be used is said so with a hint, and left as it is: nothing is written before its version is known;
+- a ledger comes into being under another name and whole, so that an empty file is one that was cut off, and no new one;
 - each version is reached from the one before by one script in one transaction, so a kill leaves the old one or the new one.
 """
 
+import fcntl
+import itertools
 import os
 import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
+from nemod import durable
 from nemod.failure import Failure, Kind, NemodError
 
 #: The scripts that lead from nothing to the present version, each a step.
-SCRIPTS = ("schema.sql", "migration_2.sql", "migration_3.sql")
+SCRIPTS = ("schema.sql", "migration_2.sql", "migration_3.sql", "migration_4.sql")
 VERSION = len(SCRIPTS)
 #: Seconds that a lock of another program is waited for.
 PATIENCE_S = 10.0
@@ -43,6 +47,10 @@ def connect(file: Path, kind: type[C], *, wal: bool, patience_s: float) -> C:
         LedgerError: it is damaged, newer than this program, locked for good or not writable.
     """
     try:
+        if not os.path.lexists(file):
+            _make(file)
+        if file.stat().st_size == 0:
+            raise LedgerError(_damaged(file, "it is empty"))
         _keep_private(file)
         db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=patience_s, factory=kind)
         try:
@@ -56,17 +64,53 @@ def connect(file: Path, kind: type[C], *, wal: bool, patience_s: float) -> C:
 
 
 def _keep_private(file: Path) -> None:
-    """Names of files and sessions in the cloud are its owner's alone: from the first byte on, and again where a copy lost it.
+    """Names of files and sessions in the cloud are its owner's alone, and again so where a copy lost that.
 
     SQLite gives the files that it puts beside the ledger the ledger's mode.
     """
-    # Never opened when it is there: closing it would take away the locks that another connection of this process has on it.
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    # By name: opening and closing it would take away the locks that another connection of this process has on it.
     for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
         with suppress(FileNotFoundError, PermissionError):  # none there yet; or it is another's, who keeps it as he likes
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 path.chmod(0o600)
+
+
+def _make(file: Path) -> None:
+    """A new ledger, for its owner alone; of two who make it at once the second finds the first one's."""
+    with _alone(file.parent):
+        if not os.path.lexists(file):
+            _write_new(file)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write_new(file: Path) -> None:
+    journal = file.with_name(f"{file.name}-wal")
+    if journal.exists() and journal.stat().st_size:  # SQLite would play it into whatever file has the name
+        detail = f"The ledger {file} is missing, and only its journal {journal.name} is left."
+        hint = f"Put the ledger back, or move the journal away (mv {journal.name} {journal.name}.old), and start again."
+        raise LedgerError(Failure(kind=Kind.NOT_WRITABLE, detail=detail, hint=hint))
+    fresh = file.with_name(f"{file.name}.new")
+    for left in (fresh, fresh.with_name(f"{fresh.name}-journal")):  # by a kill
+        left.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+    db = sqlite3.connect(fresh, isolation_level=None)
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+        _migrate(db)
+    finally:
+        db.close()
+    fresh.rename(file)
+    durable.sync_way(file.parent)
 
 
 def _prepare(db: sqlite3.Connection, file: Path, *, wal: bool, patience_s: float) -> None:
@@ -101,7 +145,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     Raises:
         LedgerError: the disk is full or fails, or somebody else locks the file for good. Nothing was changed.
     """
-    try:
+    with speaking(db):
         db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -110,9 +154,61 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
             if db.in_transaction:  # a full disk may have rolled back already
                 db.execute("ROLLBACK")
             raise
-    except sqlite3.OperationalError as error:
-        (_, _, name) = db.execute("PRAGMA database_list").fetchone()
-        raise LedgerError(_failure(Path(name), error)) from error
+
+
+@contextmanager
+def speaking(db: sqlite3.Connection) -> Iterator[None]:
+    """Turn what SQLite says of its file into words for a person.
+
+    Raises:
+        LedgerError: the file cannot be read or written. Mistakes of ours, which would break a constraint, stay as they are.
+    """
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(_failure(file_of(db), error)) from error
+
+
+def file_of(db: sqlite3.Connection) -> Path:
+    """Where the ledger of a connection lies, or lay."""
+    (_, _, name) = db.execute("PRAGMA database_list").fetchone()
+    return Path(name)
+
+
+def check(db: sqlite3.Connection) -> None:
+    """Read the whole file and hold it against its own rules; some milliseconds for a thousand jobs.
+
+    Raises:
+        LedgerError: it is damaged.
+    """
+    with speaking(db):
+        (first, *_) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if first != "ok":
+            raise LedgerError(_damaged(file_of(db), str(first).splitlines()[-1]))
+
+
+def save_copy(db: sqlite3.Connection) -> Path:
+    """Write all that a connection sees into a new file beside the ledger, whose own file may be gone; returns where."""
+    file = file_of(db)
+    names = (file.with_name(f"{file.name}.saved{n or ''}") for n in itertools.count())
+    copy = next(name for name in names if not os.path.lexists(name))
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+    with speaking(db), closing(sqlite3.connect(copy)) as other:
+        db.backup(other)
+    return copy
+
+
+def removed(file: Path, copy: Path | None) -> LedgerError:
+    """The words for a ledger whose file was removed or replaced under whoever works with it; `copy` is what could be saved."""
+    saved = "Put it back and start again."
+    if copy is not None:
+        saved = (
+            f"What it held is saved in {copy}; to go on with that, mv {copy.name} {file.name} in its folder, and start again."
+        )
+    detail = f"The ledger {file} was removed or replaced while nemod was at work, so nemod ends."
+    return LedgerError(Failure(kind=Kind.NOT_WRITABLE, detail=detail, hint=saved))
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -159,15 +255,19 @@ def _failure(file: Path, error: sqlite3.Error | OSError) -> Failure:
             detail=f"The disk that holds the ledger {file} is full.",
             hint="Free some space there and start again; nothing is lost.",
         )
-    if isinstance(error, sqlite3.OperationalError | OSError):
+    if isinstance(error, sqlite3.OperationalError | OSError) and "decode" not in str(error):
         return Failure(
             kind=Kind.NOT_WRITABLE,
             detail=f"The ledger {file} cannot be used: {error}.",
             hint="Check that its folder exists, is writable and has free space, or set NEMOD_STATE_DIR.",
         )
+    return _damaged(file, str(error))
+
+
+def _damaged(file: Path, why: str) -> Failure:
     return Failure(
         kind=Kind.BUG,
-        detail=f"The ledger {file} is damaged or is not a ledger: {error}.",
-        hint=f"Nothing was changed. Move it away (mv {file.name} {file.name}.damaged) and start again;"
-        " files still in the inboxes are picked up anew.",
+        detail=f"The ledger {file} is damaged or is not a ledger: {why}.",
+        hint=f"Nothing was changed. Move it away with all that belongs to it (mkdir damaged && mv {file.name}* damaged) and"
+        " start again; files still in the inboxes are picked up anew.",
     )

@@ -1,35 +1,10 @@
 """Storage in trouble under the real daemon: it waits and says for what, goes on by itself, and loses nothing."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.clips import make_clip
-from tests.support.daemon import Machine, eventually, machine
-from tests.support.disks import Disks, disks
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Machine]:
-    """An empty machine for one test."""
-    with machine(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def hands(tmp_path: Path) -> Iterator[Disks]:
-    """Disks to mount below its home."""
-    with disks(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of video that fits as it is."""
-    path = tmp_path_factory.mktemp("tiny") / "tiny.mp4"
-    return make_clip(path, seconds=1, size=(160, 120), extra_args=["-movflags", "+faststart"])
+from tests.support.daemon import Machine, eventually
+from tests.support.disks import Disks
 
 
 def test_a_share_that_hangs_delays_nobody_else_and_no_end(own: Machine, hands: Disks, tiny: Path) -> None:
@@ -50,3 +25,35 @@ def test_a_share_that_hangs_delays_nobody_else_and_no_end(own: Machine, hands: D
     own.delivered("more.mp4")
     assert own.stop() == 0
     assert not own.events("job.bug")
+
+
+def test_a_bare_mount_point_is_no_empty_inbox(own: Machine, hands: Disks, tiny: Path, tmp_path: Path) -> None:
+    """A drive is away while the daemon starts: it waits, takes nothing for gone, writes nothing there, does nothing twice."""
+    base, drive = hands.small(tmp_path / "base", "20m"), own.home / "drive"
+    hands.again(base, drive)
+    (drive / "in").mkdir()
+    own.folder("drive/in")
+    text = own.config.read_text().replace("[folders.drive/in]", '[folders.in]\nafter = "keep"')
+    own.configure(text + '[folders.out]\ninbox = "~/local"\noutbox = "~/drive/out"\npreset = "discord"\n')
+    (own.home / "local").mkdir()
+    own.start()
+    shutil.copy(tiny, drive / "in" / "a.mp4")
+    shutil.copy(tiny, own.home / "local" / "b.mp4")
+    own.delivered("a.mp4")
+    own.delivered("b.mp4")
+    assert own.stop() == 0
+    hands.pull(drive)
+    own.start()
+    shutil.copy(tiny, own.home / "local" / "c.mp4")
+    eventually(lambda: own.count("folder.away", folder="in") and own.count("folder.held", folder="out"), own.told)
+    assert list(drive.iterdir()) == []
+    assert [job.present for job in own.jobs("a.mp4")] == [True]
+    hands.again(base, drive)
+    eventually(lambda: own.count("folder.back", folder="in"), own.told)
+    (held,) = own.jobs("c.mp4")
+    assert own.nemod("jobs", "release", str(held.id)).returncode == 0
+    own.delivered("c.mp4")
+    assert [path.name for path in sorted((drive / "out").iterdir())] == ["b.mp4", "c.mp4"]
+    assert len(own.jobs("a.mp4")) == 1
+    assert own.stop() == 0
+    assert not own.events("job.bug", "job.cancelled")

@@ -26,6 +26,7 @@ DIGESTS = {
     "schema.sql": "a5d6dbe78dd75c6edbfc14661fa9c437d40619ed9de5a8bbcdc8690bbb6dae73",
     "migration_2.sql": "949a886cca4adb86577f29a4c36697fddc71c584665d8ce827726945615754f5",
     "migration_3.sql": "e9b2cedb1464423bf830b642f34d2bce825d06016b24552e0c9488651c6fae89",
+    "migration_4.sql": "c152277ffd0a811957619a63d91fb374a19f2056064a7f5cdddb24fbb1792af3",
 }
 
 
