@@ -249,6 +249,15 @@ async def clear(job: Job) -> None:
         await asyncio.to_thread(publish.clear_work, attempt.folder)
 
 
+def published(job: Job) -> bool:
+    """Whether its output, or a part of it, lies in the outbox without being recorded: a kill came between the two."""
+    attempt = job.attempt
+    if attempt is None or job.target is None or not isinstance(attempt.verdict, Accept):
+        return False
+    deliveries = _deliveries(job, attempt)
+    return deliveries is not None and any(one.done() for one in deliveries)
+
+
 def _targets(job: Job, count: int) -> Iterator[tuple[Path, ...]]:
     """Names in the outbox, in the sub-folders that the source had; those of a set share their number."""
     stem = job.folder.output_name or names.output_stem(job.relpath)

@@ -7,8 +7,10 @@ from enum import StrEnum
 
 from nemod.config.model import Folder
 from nemod.daemon.asking import no_session, under_way
+from nemod.daemon.handover import clear, published
 from nemod.daemon.source import fingerprint_of
 from nemod.job import Job, JobId, JobState, Move
+from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, engine_scope, folder_scope
 
 
@@ -36,6 +38,18 @@ class Answer:
     says: str
     running: JobId | None = None
     made: JobId | None = None
+
+
+async def answer(
+    desk: Desk, verb: Verb, job_id: JobId, folders: Mapping[str, Folder], *, now: float, text: str | None = None
+) -> Answer:
+    """Do what was asked of a job, and clear away the work that it made superfluous; see `apply`."""
+    before = await desk(Ledger.job, job_id)
+    answered = await desk(apply, verb, job_id, folders, now=now, text=text)
+    ends = verb in {Verb.CANCEL, Verb.PAY_AGAIN} and answered.done and answered.running is None
+    if ends and before is not None:
+        await clear(before)
+    return answered
 
 
 def apply(
@@ -76,7 +90,7 @@ def apply(
 def _cancel(ledger: Ledger, job: Job, *, now: float) -> Answer:
     if job.state is JobState.RUNNING:
         return Answer(done=True, says=f"Job {job.id} is being stopped.", running=job.id)
-    if job.delivered_bytes is not None or job.failing is not None:
+    if job.delivered_bytes is not None or job.failing is not None or published(job):
         return Answer(done=False, says=f"Job {job.id} is {job.state}; it is too late to cancel it.")
     if ledger.move(job.id, Move.CANCEL, now=now):
         if job.attempt is not None:

@@ -26,7 +26,7 @@ from nemod.daemon.fleet import Fleet, Refit
 from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
 from nemod.daemon.locks import Busy
-from nemod.daemon.mailbox import Verb, apply
+from nemod.daemon.mailbox import Verb, answer
 from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
 from nemod.daemon.threads import Threads
@@ -328,10 +328,11 @@ class Service:
                 if request.verb == Verb.RELOAD or request.job is None:
                     self._reload.set()
                     continue
-                answer = await desk(apply, Verb(request.verb), request.job, folders, now=time.time(), text=request.text)
-                log.info("request.answered", verb=request.verb, job=request.job, done=answer.done, says=answer.says)
-                if answer.running is not None:
-                    await self._cancel(answer.running, runner)
+                verb = Verb(request.verb)
+                came = await answer(desk, verb, request.job, folders, now=time.time(), text=request.text)
+                log.info("request.answered", verb=verb, job=request.job, done=came.done, says=came.says)
+                if came.running is not None:
+                    await self._cancel(came.running, runner)
             self._work.set()
 
     async def _cancel(self, job: JobId, runner: Runner) -> None:

@@ -55,7 +55,8 @@ def reconcile(
     with transaction(db):
         known: set[_Key] = set()
         for row in db.execute(
-            "SELECT id, state, relpath, size, mtime_ns, inode, delivered_bytes, failing FROM job WHERE inbox = ? AND present",
+            "SELECT id, state, relpath, size, mtime_ns, inode, target, delivered_bytes, failing FROM job"
+            " WHERE inbox = ? AND present",
             (os.fsencode(folder.inbox),),
         ).fetchall():
             key = (row["relpath"], row["size"], row["mtime_ns"], row["inode"])
@@ -75,6 +76,8 @@ def _lose(db: sqlite3.Connection, row: sqlite3.Row, *, now: float) -> bool:
     """The job's file is not there; whether that ends the job. What runs, is delivered or fails finds out by itself."""
     db.execute("UPDATE job SET present = 0 WHERE id = ?", (row["id"],))
     waits = row["state"] in (JobState.QUEUED, JobState.PARKED)
+    if row["state"] == JobState.QUEUED and row["target"] is not None:
+        return False  # its output may lie there already, and only that was not yet recorded
     if not waits or row["delivered_bytes"] is not None or row["failing"] is not None:
         return False
     lost = Failure(kind=Kind.SOURCE_GONE, detail="The file was removed, renamed or changed before its turn.")

@@ -102,6 +102,8 @@ class Laws:
     def _facts_stay(self, jobs: Mapping[int, Row], tries: Mapping[int, Row]) -> None:
         for number, was in self._jobs.items():
             now = jobs[number]
+            if (now["size"], now["mtime_ns"]) != (was["size"], was["mtime_ns"]):  # a retry of other bytes is another video
+                self.house.paying[number] = self.house.paying.get(number, 0) + 1
             if now["round"] == was["round"]:
                 for fact in _FACTS:
                     assert was[fact] is None or now[fact] == was[fact], f"job {number}: {fact} was undone"
@@ -133,7 +135,7 @@ class Laws:
             assert job.state not in {JobState.QUEUED, JobState.RUNNING}, f"job {job.id} is {job.state}; holds: {holds}"
             self._ended(job)
         self._inboxes(jobs)
-        self._work_is_cleared(jobs)
+        self.work_is_cleared()
         owned = [job.target for job in jobs if job.state is JobState.DONE]
         shown = {path for path in self._shown() if path not in self.house.foreign}
         assert shown == set(owned), "what is delivered is in the outbox, and nothing else"
@@ -159,7 +161,10 @@ class Laws:
         lying = {(path, fingerprint_of(path)) for folder in self.house.folders.values() for path in self.house.videos(folder)}
         assert present == lying, f"unknown: {lying - present}; not there: {present - lying}"
 
-    def _work_is_cleared(self, jobs: tuple[Job, ...]) -> None:
+    def work_is_cleared(self) -> None:
+        """No folder of a try is left but those that a parked job goes on in."""
+        with closing(open_ledger(self.house.root / "state")) as ledger:
+            jobs = ledger.jobs()
         needed = {job.attempt.folder for job in jobs if job.state is JobState.PARKED and job.attempt is not None}
         for folder in self.house.folders.values():
             for path in folder.outbox.glob(f"{WORK}/*"):

@@ -105,6 +105,7 @@ class Daemon(RuleBasedStateMachine):
         self.house = House(root=next(self.roots), clips=self.clips, clock=self.clock)
         self.laws = Laws(house=self.house)
         self.loop = asyncio.Runner()
+        self.died = False
         self.step: asyncio.Future[Any] = self.loop.get_loop().create_future()
         self.stopping: asyncio.Future[None] | None = None
         self._begin()
@@ -196,6 +197,7 @@ class Daemon(RuleBasedStateMachine):
     @rule(politely=st.booleans())
     def restart(self, politely: bool) -> None:  # noqa: FBT001 - drawn
         self.tally["restarts" if politely else "deaths"] += 1
+        self.died = self.died or not politely
         self._go(self.life.stop() if politely else self.life.bury())
         self._begin()
 
@@ -220,6 +222,8 @@ class Daemon(RuleBasedStateMachine):
                 self._go(self.life.read_mail())
             self._go(self.life.check())
             self._become_quiet()
+            if not self.died:
+                self.laws.work_is_cleared()
             self._go(self.life.stop())
             self._begin()  # what a death left is swept
             self._become_quiet()
@@ -270,6 +274,7 @@ class Daemon(RuleBasedStateMachine):
             self.life.desk.lay({})
         if self.life.ended:
             self.tally["deaths"] += 1
+            self.died = True
             self._go(self.life.bury())
             self._begin()
         elif self.stopping is not None:
@@ -331,7 +336,7 @@ class Daemon(RuleBasedStateMachine):
         self.life.write(verb, job)
         if verb is Verb.CANCEL and job is not None:
             self.house.cancelled.add(job)
-        if verb in {Verb.PAY_AGAIN, Verb.RETRY} and job is not None:
+        if verb is Verb.PAY_AGAIN and job is not None:
             self.house.paying[job] = self.house.paying.get(job, 0) + 1
 
 
