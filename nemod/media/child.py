@@ -50,7 +50,7 @@ class Death(StrEnum):
     """What ended a child that did not end by itself."""
 
     TIME = "time"  # it was still at work
-    HUNG = "hung"  # its time was up, and it had hardly done anything: a drive that does not answer
+    HUNG = "hung"  # its time was up, and it had hardly done anything, as far as can be known: a drive that does not answer
     CPU = "cpu"
     MEMORY = "memory"
     FILE_SIZE = "file size"
@@ -143,7 +143,7 @@ async def run(
     except TimeoutError:
         if not scope.expired():
             raise
-        hung = timeout_s is not None and (used := _used_s(process.pid)) is not None and used < HUNG_SHARE * timeout_s
+        hung = (used := _used_s(process.pid)) is None or used < HUNG_SHARE * (timeout_s or 0.0)
     finally:
         await _end(process, readers)
     said = _printable(bytes(err))

@@ -13,9 +13,9 @@ from tests.support.garble import garbled, whole
 
 SLOW = bool(os.environ.get("NEMOD_SLOW"))
 #: Every damage of every container a few times; in between lie as many of those that need an encode.
-CASES = 3000 if SLOW else 24
+CASES = 3000 if SLOW else 14
 #: Files in the inboxes at once, and seconds that such a heap may take: what looks unfinished is waited for.
-HEAP, HEAP_S = (120, 900.0) if SLOW else (24, 240.0)
+HEAP, HEAP_S = (120, 900.0) if SLOW else (14, 240.0)
 ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PARKED})
 LIMIT_BYTES = {"pass": 10_000_000, "tight": 30_000}
 CONFIG_TIGHT = '[presets.tiny]\nbase = "compress-video"\nlimit = "30KB"\nspeed = "fast"\n'

@@ -47,6 +47,8 @@ NAMES = [
 #: Not on every file system at once: macOS takes no names that are not UTF-8, and takes two spellings for one.
 if sys.platform == "linux":
     NAMES += [os.fsdecode(b"caf\xe9.mp4"), "\u00e9.mp4", "Case.mp4", "case.mp4"]
+#: Each is a file's whole way through the daemon; without NEMOD_SLOW=1 every other one goes it.
+TRIED = NAMES if os.environ.get("NEMOD_SLOW") else NAMES[::2]
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +68,13 @@ def made(tmp_path: Path) -> Iterator[Machine]:
 def test_any_name_is_only_a_name(made: Machine, tiny: Path) -> None:
     """Each is delivered and archived under itself; no output of ours carries its control characters to a terminal."""
     inbox = made.folder("in", 'outbox = "~/out"')
-    for name in NAMES:
+    for name in TRIED:
         shutil.copy(tiny, inbox / name)
     (inbox / "bad\x1b[31m.mp4").write_bytes(b"\x00\x01\x02\x03 no video")
     made.start()
-    made.until_done("in", len(NAMES))
+    made.until_done("in", len(TRIED))
     eventually(lambda: JobState.FAILED in made.states(), made.told)
-    for name in NAMES:
+    for name in TRIED:
         (job,) = made.jobs(name)
         assert job.target is not None
         assert job.target.read_bytes() == tiny.read_bytes()
