@@ -195,9 +195,9 @@ def lay(disk: Path, root: Path) -> None:
     lines = (root / INODES).read_text(encoding="utf-8").splitlines()
     (root / INODES).unlink()
     pairs = [(int(old), root / path) for old, _, path in (line.partition(" ") for line in lines)]
+    if not (root / LEDGER).exists():
+        return  # cut off before it was made
     with closing(sqlite3.connect(root / LEDGER)) as db, db:
-        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'job'").fetchone() is None:
-            return  # cut off before it was made
         # Twice, by way of numbers that no file has: an old number may be another file's new one.
         db.executemany("UPDATE job SET inode = ? WHERE inode = ?", [(-path.stat().st_ino, old) for old, path in pairs])
         db.execute("UPDATE job SET inode = -inode WHERE inode < 0")
