@@ -113,7 +113,9 @@ def held(cloud: Cloud, found: list[dict[str, Any]]) -> None:
     for each in found:
         told = f"{each['evil']} at {each['endpoint']}: {each}"
         assert "raised" not in each, told
-        assert set(each["connected"]) <= {here}, told
+        # A cloud on this machine may name any of its ports for a result, and for nothing else.
+        near = each["endpoint"] in {"file", "fetch"}
+        assert all(whom == here or (near and whom.startswith("('127.0.0.1',")) for whom in each["connected"]), told
         assert each["peak_mb"] is None or each["peak_mb"] < MOST_MB, told
         assert TOKEN not in each.get("told", ""), told
         assert len(each.get("told", "")) < 1_000, told
