@@ -1,4 +1,7 @@
-"""What people ask of jobs: applied by the daemon when it reads its mailbox, or by the command itself when no daemon runs."""
+"""What people ask of jobs: applied by the daemon when it reads its mailbox, or by the command itself when no daemon runs.
+
+A word is struck from the mailbox in the transaction that does what it says, so that a kill neither loses it nor does it twice.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +14,7 @@ from nemod.daemon.handover import clear, published
 from nemod.daemon.source import fingerprint_of
 from nemod.job import Job, JobId, JobState, Move
 from nemod.ledger.desk import Desk
-from nemod.ledger.ledger import Ledger, engine_scope, folder_scope
+from nemod.ledger.ledger import Ledger, Request, engine_scope, folder_scope
 
 
 class Verb(StrEnum):
@@ -40,15 +43,26 @@ class Answer:
     made: JobId | None = None
 
 
-async def answer(
-    desk: Desk, verb: Verb, job_id: JobId, folders: Mapping[str, Folder], *, now: float, text: str | None = None
-) -> Answer:
-    """Do what was asked of a job, and clear away the work that it made superfluous; see `apply`."""
-    before = await desk(Ledger.job, job_id)
-    answered = await desk(apply, verb, job_id, folders, now=now, text=text)
-    ends = verb in {Verb.CANCEL, Verb.PAY_AGAIN} and answered.done and answered.running is None
+async def answer(desk: Desk, request: Request, folders: Mapping[str, Folder], *, now: float) -> Answer:
+    """Do what a letter in the mailbox asks of a job, and clear away the work that it made superfluous; see `apply`.
+
+    The letter is struck with it, unless there is a running job to stop first.
+    """
+    if request.verb not in set(Verb) or request.job is None:  # by a newer command
+        return Answer(done=False, says=f'This nemod does not know how to "{request.verb}".')
+    before = await desk(Ledger.job, request.job)
+    answered = await desk(_apply, request, request.job, folders, now=now)
+    ends = request.verb in {Verb.CANCEL, Verb.PAY_AGAIN} and answered.done and answered.running is None
     if ends and before is not None:
         await clear(before)
+    return answered
+
+
+def _apply(ledger: Ledger, request: Request, job_id: JobId, folders: Mapping[str, Folder], *, now: float) -> Answer:
+    with ledger.transaction():
+        answered = apply(ledger, Verb(request.verb), job_id, folders, now=now, text=request.text)
+        if answered.running is None:
+            ledger.strike(request.id)
     return answered
 
 

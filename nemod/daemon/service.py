@@ -324,15 +324,14 @@ class Service:
             for request in await desk(Ledger.requests):
                 if request.verb == Verb.ACCOUNT:
                     await self._refit(desk, mended=True)
-                    continue
-                if request.verb == Verb.RELOAD or request.job is None:
+                elif request.verb == Verb.RELOAD:
                     self._reload.set()
-                    continue
-                verb = Verb(request.verb)
-                came = await answer(desk, verb, request.job, folders, now=time.time(), text=request.text)
-                log.info("request.answered", verb=verb, job=request.job, done=came.done, says=came.says)
-                if came.running is not None:
-                    await self._cancel(came.running, runner)
+                else:
+                    came = await answer(desk, request, folders, now=time.time())
+                    log.info("request.answered", verb=request.verb, job=request.job, done=came.done, says=came.says)
+                    if came.running is not None:
+                        await self._cancel(came.running, runner)
+                await desk(Ledger.strike, request.id)
             self._work.set()
 
     async def _cancel(self, job: JobId, runner: Runner) -> None:

@@ -90,10 +90,14 @@ def request(db: sqlite3.Connection, verb: str, job: JobId | None, *, now: float,
 
 
 def requests(db: sqlite3.Connection) -> tuple[Request, ...]:
-    """Empty the mailbox."""
-    with transaction(db):
-        rows = db.execute("DELETE FROM request RETURNING *").fetchall()
+    """What lies in the mailbox, in the order in which it came; each stays until it is struck."""
     return tuple(
         Request(id=r["id"], verb=r["verb"], job=None if r["job"] is None else JobId(r["job"]), at=r["at"], text=r["text"])
-        for r in sorted(rows, key=lambda r: int(r["id"]))
+        for r in db.execute("SELECT * FROM request ORDER BY id")
     )
+
+
+def strike(db: sqlite3.Connection, request: int) -> None:
+    """A word has been heard, and done if it could be."""
+    with transaction(db):
+        db.execute("DELETE FROM request WHERE id = ?", (request,))

@@ -16,7 +16,18 @@ from nemod.ledger import beside, facts, inbox, places, reading, spending, states
 from nemod.ledger.beside import HoldRow, Request, engine_scope, folder_scope
 from nemod.ledger.inbox import Reconciled
 from nemod.ledger.spending import Spending
-from nemod.ledger.store import PATIENCE_S, VERSION, LedgerError, check, connect, file_of, removed, save_copy, speaking
+from nemod.ledger.store import (
+    PATIENCE_S,
+    VERSION,
+    LedgerError,
+    check,
+    connect,
+    file_of,
+    removed,
+    save_copy,
+    speaking,
+    transaction,
+)
 from nemod.ledger.ways import Fallen
 
 __all__ = [
@@ -73,6 +84,7 @@ class Ledger(sqlite3.Connection):
         raise removed(file, copy)
 
     check = check
+    transaction = transaction
 
     # an inbox was looked at
     reconcile = inbox.reconcile
@@ -141,3 +153,4 @@ class Ledger(sqlite3.Connection):
     holds = beside.holds
     request = beside.request
     requests = beside.requests
+    strike = beside.strike

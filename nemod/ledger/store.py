@@ -140,19 +140,23 @@ def _set_journal(db: sqlite3.Connection, mode: str, patience_s: float) -> None:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; nobody else writes meanwhile.
+    """All or nothing; nobody else writes meanwhile. One within another is a part of it.
 
     Raises:
         LedgerError: the disk is full or fails, or somebody else locks the file for good. Nothing was changed.
     """
+    inner = db.in_transaction
+    begin, end, undo = (
+        ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part") if inner else ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+    )
     with speaking(db):
-        db.execute("BEGIN IMMEDIATE")
+        db.execute(begin)
         try:
             yield
-            db.execute("COMMIT")
+            db.execute(end)
         except BaseException:
             if db.in_transaction:  # a full disk may have rolled back already
-                db.execute("ROLLBACK")
+                db.execute(undo)
             raise
 
 

@@ -1,20 +1,28 @@
 """What people ask for at an unlucky moment, and what is left of the work that they end."""
 
+import sqlite3
 import time
 
 import pytest
 
-from nemod.daemon.mailbox import Verb, answer
+from nemod.daemon.mailbox import Answer, Verb, answer
 from nemod.delivery import publish
 from nemod.delivery.publish import WORK
 from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind
-from nemod.job import Job, JobState, Lane, Move, next_step
+from nemod.job import Job, JobId, JobState, Lane, Move, next_step
 from nemod.ledger.ledger import Ledger
 from tests.daemon.conftest import Clips, Works
 from tests.support.fake_engine import Deliver, Fail, Pause, Pay
 
 LOCAL, NEMO = EngineName.LOCAL, EngineName.NEMO
+
+
+async def ask(works: Works, verb: str, job: JobId, text: str | None = None) -> Answer:
+    """A word in the mailbox, and what the daemon makes of it."""
+    await works.desk(Ledger.request, verb, job, now=time.time(), text=text)
+    request = (await works.desk(Ledger.requests))[-1]
+    return await answer(works.desk, request, {works.folder.name: works.folder}, now=time.time())
 
 
 async def killed_behind_the_link(works: Works, clips: Clips) -> Job:
@@ -43,7 +51,7 @@ async def test_what_is_delivered_already_cannot_be_cancelled(works: Works, clips
         assert await works.desk(Ledger.claim, Lane.LOCAL, now=time.time()) is not None
         await works.runner.cancel(job.id, None)
     else:
-        assert not (await answer(works.desk, Verb.CANCEL, job.id, {}, now=time.time())).done
+        assert not (await ask(works, Verb.CANCEL, job.id)).done
     await works.go()
     assert (await works.read(job.id)).state is JobState.DONE
     assert [path.name for path in works.folder.outbox.iterdir()] == ["big.mp4"]
@@ -66,7 +74,7 @@ async def test_a_cancelled_job_leaves_no_work_behind(works: Works, clips: Clips)
     job = await works.drop(clips.big)
     await works.go()
     assert (works.folder.outbox / WORK).is_dir()
-    assert (await answer(works.desk, Verb.CANCEL, job, {}, now=time.time())).done
+    assert (await ask(works, Verb.CANCEL, job)).done
     assert not (works.folder.outbox / WORK).exists()
 
 
@@ -80,5 +88,40 @@ async def test_a_job_that_pays_again_leaves_no_work_of_its_first_session_behind(
     assert parked.state is JobState.PARKED
     assert parked.attempt is not None
     parked.attempt.folder.mkdir(parents=True, exist_ok=True)
-    assert (await answer(works.desk, Verb.PAY_AGAIN, job, {}, now=time.time())).done
+    assert (await ask(works, Verb.PAY_AGAIN, job)).done
     assert not parked.attempt.folder.exists()
+
+
+async def test_a_word_is_struck_with_what_it_did_and_not_before(works: Works, clips: Clips) -> None:
+    """A kill in between would lose it, or do it twice: a wish that is carried out twice is paid twice."""
+    works.engine(NEMO, Pay(what="the edit"), Deliver(file=clips.made))
+    job = await works.drop(clips.big)
+    await works.go()
+    await works.desk(
+        Ledger.execute, "CREATE TEMP TRIGGER t BEFORE DELETE ON request BEGIN SELECT raise(ABORT, 'killed here'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError):
+        await ask(works, Verb.ASK, job, "Add a title.")
+    assert [one.id for one in await works.desk(Ledger.jobs)] == [job]
+    await works.desk(Ledger.execute, "DROP TRIGGER t")
+    (request,) = await works.desk(Ledger.requests)
+    folders = {works.folder.name: works.folder}
+    made = await answer(works.desk, request, folders, now=time.time())
+    assert made.made is not None
+    assert await works.desk(Ledger.requests) == ()
+
+
+async def test_a_running_job_is_stopped_before_the_word_is_struck(works: Works, clips: Clips) -> None:
+    """A daemon that dies in between hears it again."""
+    job = await works.drop(clips.big)
+    assert await works.desk(Ledger.claim, Lane.LIGHT, now=time.time()) is not None
+    assert (await ask(works, Verb.CANCEL, job)).running == job
+    assert len(await works.desk(Ledger.requests)) == 1
+
+
+async def test_a_word_of_a_newer_command_is_answered_with_words(works: Works, clips: Clips) -> None:
+    """It must not end the daemon."""
+    job = await works.drop(clips.big)
+    came = await ask(works, "polish", job)
+    assert not came.done
+    assert '"polish"' in came.says
