@@ -16,6 +16,7 @@ from nemod.daemon.handover import Handover
 from nemod.daemon.runner import Runner
 from nemod.daemon.service import open_ledger
 from nemod.daemon.source import fingerprint_of
+from nemod.delivery.publish import sweep
 from nemod.engines.base import Engine, Progress
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Job, JobId, Lane, Sighting
@@ -84,6 +85,8 @@ async def compress_file(
         output_name=output_name,
     )
     sighting = Sighting(relpath=source.name, fingerprint=fingerprint)
+    # What a call that was killed has left there, unless somebody may still be at work in it.
+    await asyncio.to_thread(sweep, outbox, frozenset(), ours=frozenset(), now=time.time())
     with tempfile.TemporaryDirectory(prefix="nemod-") as state:
         desk = Desk(await asyncio.to_thread(open_ledger, Path(state)))
         try:

@@ -11,7 +11,6 @@ Rules kept here:
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -32,6 +31,8 @@ WORST = 0.05
 NEIGHBOURHOOD = 3
 #: Bytes of libvmaf's log: some hundred for each frame that is scored.
 LOG_MOST = 64 * 1024**2
+#: It goes through a pipe: a file would stay behind when we are killed.
+_STDOUT = Path("/dev/stdout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,22 +84,20 @@ async def compare(
         QualityError: TOOL_MISSING without libvmaf, UNSUPPORTED when one of the two cannot be compared, TRANSIENT when it
             took too long.
     """
-    with tempfile.TemporaryDirectory(prefix="nemod-quality-") as folder:
-        log = Path(folder) / "vmaf.json"
-        workers = threads or os.cpu_count() or 1
-        argv = compare_argv(ffmpeg, source, output, log, fps=fps, frames_most=frames_most, threads=workers)
-        try:
-            finished = await run(argv, timeout_s=timeout_s, niceness=niceness, file_bytes=LOG_MOST)
-        except OSError as error:
-            _fail(Kind.TOOL_MISSING, f"{ffmpeg} cannot be started: {error.strerror or error}.", _OTHER_FFMPEG)
-        if finished.timed_out:
-            _fail(Kind.TRANSIENT, f"Measuring the picture was not done after {timeout_s:.0f} s.")
-        if "No such filter: 'libvmaf'" in finished.stderr_tail:
-            _fail(Kind.TOOL_MISSING, f"{ffmpeg} was built without libvmaf, so pictures cannot be measured.", _OTHER_FFMPEG)
-        if finished.returncode or not log.is_file():
-            said = finished.stderr_tail.rpartition("\n")[2] or f"exit code {finished.returncode}"
-            _fail(Kind.UNSUPPORTED, f"The picture cannot be measured: {said}")
-        return read_log(log.read_text(encoding="utf-8"))
+    workers = threads or os.cpu_count() or 1
+    argv = compare_argv(ffmpeg, source, output, _STDOUT, fps=fps, frames_most=frames_most, threads=workers)
+    try:
+        finished = await run(argv, timeout_s=timeout_s, niceness=niceness, stdout_limit=LOG_MOST)
+    except OSError as error:
+        _fail(Kind.TOOL_MISSING, f"{ffmpeg} cannot be started: {error.strerror or error}.", _OTHER_FFMPEG)
+    if finished.timed_out:
+        _fail(Kind.TRANSIENT, f"Measuring the picture was not done after {timeout_s:.0f} s.")
+    if "No such filter: 'libvmaf'" in finished.stderr_tail:
+        _fail(Kind.TOOL_MISSING, f"{ffmpeg} was built without libvmaf, so pictures cannot be measured.", _OTHER_FFMPEG)
+    if finished.returncode or not finished.stdout:
+        said = finished.stderr_tail.rpartition("\n")[2] or f"exit code {finished.returncode}"
+        _fail(Kind.UNSUPPORTED, f"The picture cannot be measured: {said}")
+    return read_log(finished.stdout.decode("utf-8", "replace"))
 
 
 def read_log(text: str) -> Quality:

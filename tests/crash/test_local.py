@@ -1,6 +1,7 @@
 """The real engine of this machine under kill -9: at each file that it makes, at each start of a child and in the life of each.
 
-By default two moments of the work are died of; NEMOD_CRASH=full takes every one.
+In the daemon, and in `nemod compress`, which knows nothing of its earlier lives. By default two moments of it are
+died of; NEMOD_CRASH=full takes every one.
 """
 
 import os
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from nemod.daemon.service import open_ledger
+from nemod.delivery.publish import WORK
 from nemod.job import JobState
 from nemod.media.probe import probe
-from tests.crash.victim import LIMIT_BYTES, REAL, RUNNING, folder
+from tests.crash.victim import ALONE, LIMIT_BYTES, REAL, RUNNING, folder
 from tests.crash.world import FULL, PARALLEL, Death, digest, files, live, moments, sample
 from tests.support.clips import make_clip
 from tests.support.daemon import eventually, leftovers, processes
@@ -32,6 +34,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fill(root: Path, big: Path) -> Path:
     """A new world with the video in its inbox."""
     (root / "state").mkdir(parents=True)
+    (root / "home").mkdir()
     (root / REAL).touch()
     folder(root).inbox.mkdir()
     shutil.copy(big, folder(root).inbox / "a.mkv")
@@ -58,18 +61,22 @@ async def hold_laws(root: Path, big: Path) -> None:
         assert [job.state for job in ledger.jobs()] == [JobState.DONE]
 
 
+def chosen(census: Path) -> list[Death]:
+    """What is died of, of all that the last life of a world met."""
+    met = moments(census)
+    starts = [death for death in met if death.label.startswith("start ")]
+    assert len(starts) >= 5
+    met = sample(met) + [Death(label=death.label + RUNNING, number=death.number) for death in starts]
+    return met if FULL else [met[len(met) // 3], met[-3]]
+
+
 @pytest.mark.timeout(3600)
 async def test_a_kill_at_any_moment_of_an_encode_leaves_one_output_and_no_child(big: Path, tmp_path: Path) -> None:
     """Before a child starts, in its life and between them: the next life makes one whole output of it."""
     census = fill(tmp_path / "census", big)
     assert live(census) == 0
     await hold_laws(census, big)
-    met = moments(census)
-    starts = [death for death in met if death.label.startswith("start ")]
-    assert len(starts) >= 5
-    met = sample(met) + [Death(label=death.label + RUNNING, number=death.number) for death in starts]
-    if not FULL:
-        met = [met[len(met) // 3], met[-3]]
+    met = chosen(census)
 
     def die(number: int, death: Death) -> int:
         root = fill(tmp_path / str(number), big)
@@ -83,3 +90,32 @@ async def test_a_kill_at_any_moment_of_an_encode_leaves_one_output_and_no_child(
         assert sum(pool.map(die, range(len(met)), met)) >= 0.8 * len(met)
     for number in range(len(met)):
         await hold_laws(tmp_path / str(number), big)
+
+
+def compress(root: Path, name: str, death: Death | None = None) -> int:
+    """Compress a world's video into this name, or die of it; nothing but the videos and our own work lies beside it."""
+    (root / ALONE).write_text(name, encoding="utf-8")
+    code = live(root, death)
+    assert {path.name for path in (root / "inbox").iterdir()} <= {"a.mkv", "first.mp4", "second.mp4", WORK}
+    return code
+
+
+@pytest.mark.timeout(3600)
+async def test_a_kill_of_the_command_leaves_the_source_and_no_half_output(big: Path, tmp_path: Path) -> None:
+    """What it leaves of its work is hidden, and removed by the next command there once it is a day old."""
+    census = fill(tmp_path / "census", big)
+    assert compress(census, "first.mp4") == 0
+    assert leftovers(census) == []
+    for number, death in enumerate(chosen(census)):
+        root = fill(tmp_path / str(number), big)
+        compress(root, "first.mp4", death)
+        assert digest(root / "inbox" / "a.mkv") == digest(big), death
+        for path in (root / "inbox").rglob(f"{WORK}/**"):
+            os.utime(path, (1, 1))
+        assert compress(root, "second.mp4") == 0
+        for output in (root / "inbox").glob("*.mp4"):
+            assert output.stat().st_size <= LIMIT_BYTES, death
+            assert (await probe(output, timeout_s=60)).duration_s == pytest.approx(1, abs=0.1), death
+        assert not at_work(root), death
+        assert digest(root / "inbox" / "a.mkv") == digest(big), death
+        assert leftovers(root) == [], death

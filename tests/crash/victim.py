@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from nemod.cli.main import app
 from nemod.config.model import After, Config, EnginePolicy, Folder, Nemo, Preset, Settings
 from nemod.daemon.service import Service
 from nemod.engines.base import EngineName, Progress
@@ -36,6 +37,8 @@ CHANGES = {"os.rename": 2, "os.link": 2, "os.remove": 1, "os.mkdir": 1, "os.rmdi
 AFTER, ELSEWHERE = "after", "elsewhere"
 #: A world with this file has the real engine of this machine. A child's start is a moment, and so is one in its life.
 REAL, RUNNING, WHILE_S = "real", " running", 0.03
+#: A world with this file has no daemon: one video is compressed by the command, into the name that stands in it.
+ALONE = "alone"
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -169,7 +172,11 @@ def engine(root: Path) -> FakeEngine:
 
 
 def main(root: Path, met: Callable[[str, int], None]) -> None:
-    """Work off the inbox, or die of it."""
+    """Work off the inbox, or compress its one video, or die of it."""
+    if (root / ALONE).exists():
+        sys.addaudithook(Reaper(root, met).hook)
+        source, output = root / "inbox" / "a.mkv", root / "inbox" / (root / ALONE).read_text("utf-8")
+        app(["compress", os.fspath(source), "--limit", str(LIMIT_BYTES), "--output", os.fspath(output)])
     nemo = Nemo(follow_ups=0, max_credits_per_day=100)
     config = Config(file=root / "config.toml", settings=Settings(settle_s=0.05), nemo=nemo, folders=(folder(root),))
     here = LocalEngine(ffmpeg()) if (root / REAL).exists() else engine(root)
