@@ -56,7 +56,7 @@ def load(kind: type[T], text: str) -> T:
 def _written_by_us() -> Iterator[None]:
     try:
         yield
-    except ValueError as error:
+    except (ValueError, LookupError, TypeError) as error:  # LookupError: even the names of columns can be damaged
         raise sqlite3.DataError("a value in it is not what was written") from error
 
 
