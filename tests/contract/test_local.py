@@ -3,6 +3,7 @@
 import filecmp
 import shutil
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -159,3 +160,20 @@ async def test_a_limit_is_never_exceeded(tmp_path: Path, name: str, share: float
     else:
         assert 0 < output.path.stat().st_size <= limit
         assert await accepted(world, output)
+
+
+@pytest.mark.parametrize("how", [How.PASS, How.REMUX, How.ENCODE])
+async def test_a_work_folder_that_goes_away_is_no_fault_of_the_video(tmp_path: Path, second: Path, how: How) -> None:
+    """What cp and ffmpeg say of it would else move a good video to the failed ones, or encode what could pass."""
+    world = await world_of(tmp_path, second, 150_000, how)
+    away = tmp_path / "away"
+
+    async def drive_until_it_goes() -> None:
+        async with aclosing(world.engine().run(world.task, None)) as events:
+            async for _ in events:
+                if not away.exists():
+                    world.task.folder.rename(away)
+
+    with pytest.raises(EngineError) as caught:
+        await drive_until_it_goes()
+    assert caught.value.failure.kind is Kind.TRANSIENT

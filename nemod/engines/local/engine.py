@@ -16,7 +16,7 @@ from nemod.engines.base import EngineError, EngineName, Event, Output, Progress,
 from nemod.engines.local.faults import of_folder, with_room
 from nemod.engines.local.parts import Fitting
 from nemod.engines.local.tools import Tools, inspect
-from nemod.failure import Failure
+from nemod.failure import Failure, Kind
 
 
 class LocalEngine:
@@ -70,11 +70,24 @@ class LocalEngine:
         except OSError as error:
             raise EngineError(with_room(of_folder(error), task.limit_bytes)) from error
         except EngineError as error:
+            if error.failure.kind is Kind.UNSUPPORTED and (lost := await asyncio.to_thread(_out_of_reach, folder)):
+                raise EngineError(of_folder(lost)) from error  # what a child says then sounds like a fault of the video
             raise EngineError(with_room(error.failure, task.limit_bytes)) from error
         finally:
             made.cancel()
             await asyncio.gather(made, return_exceptions=True)
         yield output
+
+
+def _out_of_reach(folder: Path) -> OSError | None:
+    """Why nothing can be written to a work folder now; None when it can."""
+    proof = folder / "proof"
+    try:
+        proof.write_bytes(b"1")
+        proof.unlink()
+    except OSError as error:
+        return error
+    return None
 
 
 def _fresh(folder: Path) -> Path:

@@ -17,6 +17,11 @@ _FULL = (
     "stats file could not be written",
     "at stats line",
 )
+#: How a disk that went away, or was shut, is told; a video is never the reason.
+_PLACE = re.compile(
+    r"(Not a directory|No such file or directory|Permission denied|Read-only file system|Stale file handle"
+    r"|Transport endpoint is not connected|Host is down|No such device)\.?$"
+)
 #: ffmpeg's exit codes when it was asked to end by a signal, once or many times.
 _TOLD_TO_END = (255, 123)
 #: Who speaks in ffmpeg, with its address in memory: "[out#0/mp4 @ 0x55a0…] ".
@@ -67,6 +72,9 @@ def of_child(finished: Finished, stage: str) -> Failure:
         case _ as never:
             assert_never(never)
     last = _SPEAKER.sub("", said.splitlines()[-1]) if said else "it said nothing"
+    if found := _PLACE.search(last):
+        detail = f"The source or the work folder was out of reach for a moment ({found[1]}, {stage})."
+        return Failure(kind=Kind.TRANSIENT, detail=detail, hint="Check the disks and shares that they lie on.")
     return Failure(
         kind=Kind.UNSUPPORTED,
         detail=f"ffmpeg gave up ({stage}, code {finished.returncode}): {last.rstrip('.')}.",
