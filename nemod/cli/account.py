@@ -36,7 +36,7 @@ from nemod.daemon.purse import day_of
 from nemod.engines.nemo import client
 from nemod.engines.nemo.account import Account, Credentials, Origin
 from nemod.engines.nemo.client import Client, CloudError, skill_of
-from nemod.engines.nemo.wire import Balance
+from nemod.engines.nemo.wire import Balance, Trouble
 from nemod.failure import Kind
 from nemod.host.doctor import ORIGINS
 from nemod.ledger.ledger import Ledger
@@ -248,7 +248,7 @@ async def _balance(nemo: Nemo, account: Account) -> Balance:
         try:
             return await asking.balance(skill_of(None))
         except CloudError as error:
-            if error.failure.kind is not Kind.UNREACHABLE:
+            if error.failure.kind is not Kind.UNREACHABLE or error.trouble is Trouble.UNTRUSTED:
                 raise
             # A daemon's work would go on by itself; a command has ended.
             hint = "Check the network and api_url, then ask again."

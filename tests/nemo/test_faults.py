@@ -86,6 +86,7 @@ KINDS = {
     Trouble.REFUSED: Kind.REFUSED,
     Trouble.GARBLED: Kind.PROTOCOL,
     Trouble.UNREACHABLE: Kind.UNREACHABLE,
+    Trouble.UNTRUSTED: Kind.UNREACHABLE,
     Trouble.CUT: Kind.TRANSIENT,
     Trouble.TIMED_OUT: Kind.UNCERTAIN,
 }

@@ -76,7 +76,7 @@ async def _once(line: Line, url: str, to: Path, *, most_bytes: int) -> AsyncGene
             except PrivateAddressError as error:
                 raise _refused(line, error) from error
             except FOREIGN as error:
-                raise line.lost(error, None) from error
+                raise line.lost(error, None, at="at the file's own address, ") from error
             try:
                 target = response.headers.get("location")
                 if response.status_code in REDIRECTS and target:

@@ -13,6 +13,7 @@ import httpx
 from httpx_sse import SSEError
 
 from nemod.engines.nemo.account import Credentials, Origin
+from nemod.engines.nemo.handshake import distrusted
 from nemod.engines.nemo.wire import Trouble
 from nemod.failure import Failure, Kind, NemodError
 from nemod.logs import redact
@@ -85,7 +86,8 @@ ROWS: dict[type[Exception], Row] = {
 def of_exception(error: Exception, *, paid: bool) -> tuple[Trouble, bool]:
     """The trouble that an exception means, and whether a paid request may have arrived; an unknown one counts as a cut."""
     row = next((ROWS[kind] for kind in type(error).__mro__ if kind in ROWS), _AFTER)
-    return row.trouble, paid and row.left
+    trouble = Trouble.UNTRUSTED if distrusted(error) else row.trouble
+    return trouble, paid and row.left
 
 
 def of_status(trouble: Trouble, status: int) -> bool:
@@ -170,6 +172,8 @@ def failure(
             return Failure(kind=Kind.PROTOCOL, detail=f"The cloud's reply cannot be read{says}", hint=hint)
         case Trouble.UNREACHABLE:
             return Failure(kind=Kind.UNREACHABLE, detail=f"The cloud cannot be reached{says}", hint=_NETWORK)
+        case Trouble.UNTRUSTED:
+            return Failure(kind=Kind.UNREACHABLE, detail=f"No safe connection to the cloud can be made{says}", hint=_TRUST)
         case Trouble.CUT if unsure:
             detail = f"The connection broke, and it is unknown whether the message arrived{says}"
             return Failure(kind=Kind.UNCERTAIN, detail=detail)
@@ -183,6 +187,10 @@ def failure(
 
 _LOCALLY = 'Set the folder\'s engine to "auto" or "local" to have it done on this machine.'
 _NETWORK = "Check the network and `api_url`; the work goes on by itself when the cloud is back."
+_TRUST = (
+    "Nothing was sent. Check this computer's clock and `api_url`; "
+    "where a proxy reads along, let SSL_CERT_FILE name its authority."
+)
 
 
 def bind(user: str) -> str:

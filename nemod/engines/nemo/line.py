@@ -25,6 +25,7 @@ from nemod.config.model import Nemo, Preset
 from nemod.engines.nemo.account import Credentials, Origin
 from nemod.engines.nemo.faults import ROWS, CloudError, failure, of_exception, of_status, quoted
 from nemod.engines.nemo.foreign import Garbled
+from nemod.engines.nemo.handshake import spoken
 from nemod.engines.nemo.plain import plain
 from nemod.engines.nemo.wire import Reply, Trouble, reply_of, trouble
 
@@ -182,12 +183,10 @@ class Line:
             words = str(error) or reply.excerpt
             raise self.error(Trouble.GARBLED, words, credentials, reply=reply) from error
 
-    def lost(self, error: Exception, credentials: Credentials | None, *, paid: bool = False) -> CloudError:
-        """What an exception in place of a reply means."""
+    def lost(self, error: Exception, credentials: Credentials | None, *, paid: bool = False, at: str = "") -> CloudError:
+        """What an exception in place of a reply means; `at` says where, unless it was the API's own address."""
         kind, unsure = of_exception(error, paid=paid)
-        said = str(error)
-        name = type(error).__name__
-        return self.error(kind, f"{name}: {said}" if said else name, credentials, unsure=unsure)
+        return self.error(kind, f"{at}{spoken(error)}", credentials, unsure=unsure)
 
     def error(
         self,

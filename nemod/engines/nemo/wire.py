@@ -52,6 +52,7 @@ class Trouble(StrEnum):
     REFUSED = "refused"  # any other 4xx, code, or success false
     GARBLED = "garbled"  # a reply that cannot be read
     UNREACHABLE = "unreachable"  # no connection was made: nothing was sent
+    UNTRUSTED = "untrusted"  # the same, since TLS failed: another try at once would fail as well
     CUT = "cut"  # the connection broke or the reading timed out after the request, or a part of it, had left
     TIMED_OUT = "timed_out"  # a message: heartbeats only for too long, or the whole time is over
 
@@ -238,8 +239,7 @@ def session_of(reply: Reply) -> Session:
     layers = _layers(reply)
     nested = mapping(first(layers, "session"))
     found = name_of(first(layers, "session_id", "sessionId", "session")) or name_of(nested.get("id"))
-    # Stock ADK calls it just "id".
-    found = found or name_of(first(layers, "id"))
+    found = found or name_of(first(layers, "id"))  # as stock ADK calls it
     if not found:
         raise Garbled("The reply names no session.")
     return Session(
