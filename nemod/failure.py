@@ -193,7 +193,7 @@ def decide(failure: Failure, *, tries: int, looks: tuple[float, ...], now: float
 
 
 #: What the system calls a full disk, and a folder that takes nothing.
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
 
 
@@ -205,7 +205,7 @@ def failure_of(error: OSError, what: str) -> Failure:
         what: the place in words that go into a sentence, e.g. "the outbox".
     """
     said = error.strerror or type(error).__name__
-    if error.errno in _FULL:
+    if error.errno in FULL:
         hint = "Free some space there; the job then goes on by itself."
         return Failure(kind=Kind.NO_SPACE, detail=f"There is no space left in {what}.", hint=hint)
     if error.errno in _CLOSED:

@@ -11,6 +11,8 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `daemon.recovered`   | jobs that a killed daemon held are back in the queue                 |
 | `daemon.stopping`    | a signal asked us to end                                             |
 | `daemon.stopped`     | everything is put down                                               |
+| `ledger.full`        | its disk takes nothing more; everything waits until there is room    |
+| `ledger.back`        | there is room again                                                  |
 | `ledger.failed`      | the ledger cannot be written; the daemon ends                        |
 | `config.problem`     | one fault of the config, with file, line and key                     |
 | `config.reloaded`    | the config was read again                                            |

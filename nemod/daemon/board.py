@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,7 +83,8 @@ class Board:
             fresh.replace(self._file)
         except OSError:
             # Only a display is lost; the jobs themselves will meet the full disk and say so.
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
 
 
 def read_board(folder: Path) -> Mapping[JobId, Running]:

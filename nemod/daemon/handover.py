@@ -230,7 +230,7 @@ class Handover:
         failure = job.failing
         assert failure is not None  # noqa: S101 - next_step has seen it
         await clear(job)
-        await self.desk(Ledger.move, job.id, Move.FAIL, now=now)
+        await self.desk(Ledger.move, job.id, Move.FAIL, now=now, failure=failure)  # not what held its way to the failed folder
         log.error(
             "job.failed",
             job=job.id,

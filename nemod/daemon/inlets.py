@@ -140,6 +140,8 @@ class Inlets:
             for name, inlet in list(self._inlets.items()):
                 if inlet.errand is None:
                     self._begin(inlet, self._glance(name, inlet), GLANCE_S)
+                elif self._desk.full:
+                    inlet.since = time.monotonic()  # it is the ledger that does not answer
                 elif not inlet.silent and time.monotonic() - inlet.since > inlet.patience_s:
                     inlet.silent = True
                     await self._gone_away(name, inlet, _silence(name))

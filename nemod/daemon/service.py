@@ -141,7 +141,7 @@ class Service:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(Threads())
         self._stop = loop.create_future()
-        desk = Desk(open_ledger(self._state))
+        desk = Desk(open_ledger(self._state), patient=not self._once)
         inlets = Inlets(desk, self._timers, loop, arrived=self._work.set)
         try:
             await recover(desk, (f.outbox for f in self.config.folders))
@@ -195,6 +195,7 @@ class Service:
 
     async def _put_down(self, desk: Desk, inlets: Inlets) -> None:
         self._timers.stop()
+        desk.hurry()
         running = dict(self._running)
         for held in running.values():
             held.task.cancel()

@@ -18,7 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from nemod import durable
+from nemod import durable, failure
 from nemod.failure import Failure, Kind, NemodError
 
 #: The scripts that lead from nothing to the present version, each a step.
@@ -26,6 +26,9 @@ SCRIPTS = ("schema.sql", "migration_2.sql", "migration_3.sql", "migration_4.sql"
 VERSION = len(SCRIPTS)
 #: Seconds that a lock of another program is waited for.
 PATIENCE_S = 10.0
+
+#: How SQLite says that there is no room. A used up quota and a limit of file sizes it only calls errors of writing.
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 C = TypeVar("C", bound=sqlite3.Connection)
 
@@ -253,11 +256,12 @@ def _failure(file: Path, error: sqlite3.Error | OSError) -> Failure:
             detail=f"The ledger {file} is locked by another program.",
             hint="Close whatever has it open (a database browser, a backup) and try again.",
         )
-    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+    if getattr(error, "sqlite_errorcode", None) in _FULL or getattr(error, "errno", None) in failure.FULL:
         return Failure(
             kind=Kind.NO_SPACE,
-            detail=f"The disk that holds the ledger {file} is full.",
-            hint="Free some space there and start again; nothing is lost.",
+            detail=f"The ledger {file} takes nothing more ({error}).",
+            hint="Free some space on its disk, or of your quota there: a daemon at work then goes on by itself, and nothing is"
+            " lost. If there is room, the disk is failing.",
         )
     if isinstance(error, sqlite3.OperationalError | OSError) and "decode" not in str(error):
         return Failure(
