@@ -12,7 +12,7 @@ from nemod import logs
 from nemod.config.model import EnginePolicy, Folder, Nemo, Preset
 from nemod.config.units import format_duration
 from nemod.daemon.route import route
-from nemod.daemon.source import verify
+from nemod.daemon.source import reading, verify
 from nemod.engines.base import EngineName
 from nemod.failure import LOOKS_CLOSED_S, LOOKS_UNKNOWN_S, Failure, Kind, NemodError
 from nemod.intake.sidecar import Sidecar, instruction_for
@@ -84,20 +84,8 @@ class Examiner:
         if job.asked and job.media is not None:
             way = route(job.folder, job.media, engines=engines, nemo=nemo, instruction=job.instruction, asked=True)
             return Examined(media=job.media, route=way, instruction=job.instruction)
-        await asyncio.to_thread(verify, job)
-        if self.patient and await asyncio.to_thread(being_written, job.source) is True:
-            raise NotYet(Failure(kind=Kind.BUSY, detail="Another program still has the file open for writing."))
-        media = await probe(job.source, timeout_s=PROBE_TIMEOUT_S)
-        if self.patient and (media.cut_off_s or media.truncated):
-            whole = f" of the {media.header_duration_s:,.1f} s that it promises" if media.header_duration_s else ""
-            raise NotYet(
-                Failure(
-                    kind=Kind.INCOMPLETE,
-                    detail=f"The file is cut off: it holds {media.duration_s:,.1f} s{whole}.",
-                    hint="Copy it again. If this is all there is, `nemod compress` takes it as it is.",
-                )
-            )
-        media = await self._window(job, media)
+        async with reading(job, None) as source:
+            media = await self._measured(job, source)
         # What was read must be what was accepted: a file may have changed while the probe read it.
         await asyncio.to_thread(verify, job)
         instruction = job.instruction
@@ -109,7 +97,27 @@ class Examiner:
         way = route(job.folder, media, engines=engines, nemo=nemo, instruction=instruction, asked=job.asked)
         return Examined(media=media, route=way, instruction=instruction)
 
-    async def _window(self, job: Job, media: MediaInfo) -> MediaInfo:
+    async def _measured(self, job: Job, source: Path) -> MediaInfo:
+        """What a source holds, or the part of it that is wanted.
+
+        Raises:
+            NemodError: it is unfinished, or no video.
+        """
+        if self.patient and await asyncio.to_thread(being_written, job.source) is True:
+            raise NotYet(Failure(kind=Kind.BUSY, detail="Another program still has the file open for writing."))
+        media = await probe(source, timeout_s=PROBE_TIMEOUT_S)
+        if self.patient and (media.cut_off_s or media.truncated):
+            whole = f" of the {media.header_duration_s:,.1f} s that it promises" if media.header_duration_s else ""
+            raise NotYet(
+                Failure(
+                    kind=Kind.INCOMPLETE,
+                    detail=f"The file is cut off: it holds {media.duration_s:,.1f} s{whole}.",
+                    hint="Copy it again. If this is all there is, `nemod compress` takes it as it is.",
+                )
+            )
+        return await self._window(job, source, media)
+
+    async def _window(self, job: Job, source: Path, media: MediaInfo) -> MediaInfo:
         """The part of a source that its preset wants; all of it where that leaves nothing out.
 
         Raises:
@@ -126,7 +134,7 @@ class Examiner:
             length = f"the video is {media.duration_s:,.1f} s long"
             detail = f"{what} holds no picture: {length}."
             raise Outside(Failure(kind=Kind.UNSUPPORTED, detail=detail, hint="Choose an earlier start, or none."))
-        return await standing(self.ffmpeg, job.source, part)
+        return await standing(self.ffmpeg, source, part)
 
     async def looks(self, source: Path) -> tuple[float, ...]:
         """How long to wait before each further look at a file that is not whole: long where nobody knows who writes."""
@@ -197,9 +205,9 @@ class Examiner:
         try:
             return await compare(self.ffmpeg, source, output, niceness=NICENESS, timeout_s=patience)
         except NemodError as error:
-            log.warning("job.unmeasured", file=str(source.path), why=str(error))
+            log.warning("job.unmeasured", file=str(output.path), why=str(error))
         except OSError as error:
-            log.warning("job.unmeasured", file=str(source.path), why=error.strerror or str(error))
+            log.warning("job.unmeasured", file=str(output.path), why=error.strerror or str(error))
         return None
 
 

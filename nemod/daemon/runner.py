@@ -22,6 +22,7 @@ from nemod.daemon.examine import Examiner
 from nemod.daemon.handover import Handover
 from nemod.daemon.purse import Purse
 from nemod.daemon.route import replanned
+from nemod.daemon.source import reading
 from nemod.daemon.together import together
 from nemod.delivery.publish import PublishError, clear_work, make_work, prepare_outbox, secure, work_folder
 from nemod.engines.base import Checkpoint, Engine, EngineError, EngineName, Output, Progress, Task, Wait
@@ -243,8 +244,10 @@ class Runner:
             raise EngineError(Failure(kind=Kind.TOOL_MISSING, detail=detail, hint="See: nemod doctor"))
         await asyncio.to_thread(prepare_outbox, job.folder.outbox)
         await asyncio.to_thread(make_work, attempt.folder)
-        await self.handover.check_source(job)
-        task = await self._task(job, attempt)
+        async with reading(job, attempt) as source:
+            await self._work(job, attempt, engine, await self._task(job, attempt, source))
+
+    async def _work(self, job: Job, attempt: Attempt, engine: Engine, task: Task) -> None:
         async with aclosing(engine.run(task, attempt.token)) as events:
             async for event in events:
                 match event:
@@ -284,11 +287,12 @@ class Runner:
                         assert_never(never)
         raise EngineError(Failure(kind=Kind.BUG, detail=f"The engine {attempt.engine} ended without an output."))
 
-    async def _task(self, job: Job, attempt: Attempt) -> Task:
+    async def _task(self, job: Job, attempt: Attempt, source: Path) -> Task:
         cloud = attempt.engine is EngineName.NEMO
         return Task(
             job=job.id,
-            source=attempt.material or job.source,
+            source=source,
+            name=job.source.name,
             media=await _measured(job, attempt),
             how=attempt.how,
             preset=job.folder.preset,
@@ -306,24 +310,8 @@ class Runner:
         if not await asyncio.to_thread(_are_files, attempt.files):
             await self.desk(Ledger.unstaged, attempt.id)
             return
-        whole = await _measured(job, attempt)
-        shown = tuple(part.of(whole) for part in attempt.parts) or (whole,)
-        verdicts: list[Verdict] = []
-        for media, file in zip(shown, attempt.files, strict=True):
-            word = await self.examiner.judge(
-                media,
-                file,
-                source_file=attempt.material or job.source,
-                preset=job.folder.preset,
-                limit_bytes=_route(job).limit_bytes,
-                how=attempt.how,
-                edited=job.own_words and attempt.engine is EngineName.NEMO,
-                foreign=attempt.engine is EngineName.NEMO,
-            )
-            verdicts.append(word)
-            if isinstance(word, Refuse):
-                break
-        verdict = together(verdicts, len(shown))
+        async with reading(job, attempt) as source:
+            verdict = await self._verdict(job, attempt, source)
         if isinstance(verdict, Refuse):
             await self.handover.check_source(job)  # an output of half the old and half the new file is nobody's fault
         await self.desk(Ledger.judged, attempt.id, verdict, now=self.clock())
@@ -334,6 +322,26 @@ class Runner:
         )
         if not (job.own_words and is_material(replace(attempt, verdict=verdict))):
             await asyncio.to_thread(clear_work, attempt.folder)
+
+    async def _verdict(self, job: Job, attempt: Attempt, source: Path) -> Verdict:
+        whole = await _measured(job, attempt)
+        shown = tuple(part.of(whole) for part in attempt.parts) or (whole,)
+        verdicts: list[Verdict] = []
+        for media, file in zip(shown, attempt.files, strict=True):
+            word = await self.examiner.judge(
+                media,
+                file,
+                source_file=source,
+                preset=job.folder.preset,
+                limit_bytes=_route(job).limit_bytes,
+                how=attempt.how,
+                edited=job.own_words and attempt.engine is EngineName.NEMO,
+                foreign=attempt.engine is EngineName.NEMO,
+            )
+            verdicts.append(word)
+            if isinstance(word, Refuse):
+                break
+        return together(verdicts, len(shown))
 
 
 async def _measured(job: Job, attempt: Attempt) -> MediaInfo:

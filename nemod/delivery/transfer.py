@@ -16,6 +16,7 @@ from pathlib import Path
 from nemod import durable
 from nemod.delivery import place
 from nemod.job import Fingerprint
+from nemod.media.held import name_of, open_plain
 
 _CHUNK_BYTES = 1 << 20
 #: FAT keeps times in steps of two seconds.
@@ -55,10 +56,13 @@ def _carry(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
     temp.unlink(missing_ok=True)
     try:
         handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)  # until it has the source's mode
-        with os.fdopen(handle, "wb") as writer, source.open("rb") as reader:
+        with os.fdopen(handle, "wb") as writer, open_plain(source) as reader:
+            if not _is(os.fstat(reader.fileno()), fingerprint):
+                return False  # its name leads elsewhere now
             shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
-        with suppress(OSError):  # FAT knows no modes, shares no attributes; times come first and are what matters
-            shutil.copystat(source, temp)
+            writer.flush()
+            with suppress(OSError):  # FAT knows no modes, shares no attributes; times come first and are what matters
+                shutil.copystat(name_of(reader) or source, temp)
         durable.sync_file(temp)
         if temp.lstat().st_size != fingerprint.size_bytes or not matches(source, fingerprint):
             return False  # written to while we read
@@ -112,23 +116,30 @@ def _same_bytes(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
 def matches(source: Path, fingerprint: Fingerprint) -> bool:
     """Whether it is still the file that was accepted."""
     found = _lstat(source)
-    return (
-        found is not None
-        and stat.S_ISREG(found.st_mode)
-        and found.st_size == fingerprint.size_bytes
-        and found.st_mtime_ns == fingerprint.mtime_ns
-        and found.st_ino == fingerprint.inode
-    )
+    return found is not None and _is(found, fingerprint)
 
 
 def resembles(target: Path, fingerprint: Fingerprint) -> bool:
     """Whether it could be that file after a move or a copy: the same size, and the same time as far as disks keep it."""
     found = _lstat(target)
+    return found is not None and alike(found, fingerprint)
+
+
+def alike(found: os.stat_result, fingerprint: Fingerprint) -> bool:
+    """The same of what was found there already."""
     return (
-        found is not None
-        and stat.S_ISREG(found.st_mode)
+        stat.S_ISREG(found.st_mode)
         and found.st_size == fingerprint.size_bytes
         and abs(found.st_mtime_ns - fingerprint.mtime_ns) < _COARSE_NS
+    )
+
+
+def _is(found: os.stat_result, fingerprint: Fingerprint) -> bool:
+    return (
+        stat.S_ISREG(found.st_mode)
+        and found.st_size == fingerprint.size_bytes
+        and found.st_mtime_ns == fingerprint.mtime_ns
+        and found.st_ino == fingerprint.inode
     )
 
 

@@ -33,6 +33,7 @@ class EngineName(StrEnum):
 class Task:
     """One try at one output.
 
+    `source` is read, and nothing else is done with it: its path may be that of a descriptor (`media.held`).
     `folder` exists, is empty or holds what an earlier run of the same attempt left, and lies in the outbox's file system.
     `refusals` is what the judge said of earlier outputs of the same job, oldest first.
     """
@@ -44,11 +45,17 @@ class Task:
     preset: Preset
     limit_bytes: int
     folder: Path
+    name: str = ""  # the source's file name, where its path is that of a descriptor; "": as the path says
     refusals: tuple[Refuse, ...] = ()
     instruction: str | None = None  # a person's own words for this file, in place of the preset's message
     continues: Token | None = None  # of another job, whose session this one goes on in; used when it has no token of its own
     overtaken: bool = False  # another video was edited since in the session that they share
     asked: bool = False  # `nemod ask`: the session holds the video already; no instruction means: only render it again
+
+    @property
+    def called(self) -> Path:
+        """The source's file name, as people know it."""
+        return Path(self.name or self.source.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from nemod.media import launch
+from nemod.media import confined, held, launch
 
 STDERR_KEPT = 8 * 1024
 #: A line longer than this is not one that we wait for; ffmpeg's progress lines have some twenty bytes.
@@ -31,7 +31,7 @@ LINE_MOST = 64 * 1024
 CHUNK = 64 * 1024
 #: How long the pipes of a killed child may stay open; only something that left its process group can hold them.
 PIPES_CLOSE_S = 2.0
-#: What a child may have of the machine's memory, and never less than this: 8K needs some gigabytes.
+#: What a child may have of the memory, and of a machine's never less than this: 8K needs some gigabytes.
 MEMORY_SHARE, MEMORY_LEAST = 0.75, 4 * 1024**3
 #: A child that has used less than this of its time was not at work but waited.
 HUNG_SHARE = 0.05
@@ -105,7 +105,7 @@ async def run(
     Args:
         argv: the program and its arguments; file names as str with surrogate escapes or as bytes.
         timeout_s: seconds after which its process group is killed; None: never.
-        pass_fds: descriptors that it inherits under the same numbers.
+        pass_fds: descriptors that it inherits under the same numbers, beside those of held files that it is told to read.
         stdout_limit: bytes of its output that are kept; the rest is read and dropped.
         on_line: gets each line of its output as it comes, instead of keeping it.
         niceness: how much it yields to others, 0 to 19.
@@ -125,7 +125,7 @@ async def run(
         stdout=PIPE,
         stderr=PIPE,
         start_new_session=True,
-        pass_fds=tuple(pass_fds),
+        pass_fds=(*pass_fds, *held.descriptors(argv)),
         env=_environment(),
     )
     assert process.stdout is not None  # noqa: S101 - PIPE was asked for
@@ -150,12 +150,15 @@ async def run(
     if process.returncode == launch.NOT_STARTED and said.startswith(launch.SAYS):
         number = int(said.removeprefix(launch.SAYS).partition("\n")[0])
         raise OSError(number, os.strerror(number), program)
-    return Finished(returncode=await process.wait(), stdout=bytes(out), stderr_tail=said, timed_out=scope.expired(), hung=hung)
+    code, said = await process.wait(), held.plainly(said)
+    return Finished(returncode=code, stdout=bytes(out), stderr_tail=said, timed_out=scope.expired(), hung=hung)
 
 
 def machine_share() -> int:
-    """How many bytes of memory one child may have."""
-    return max(MEMORY_LEAST, int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+    """How many bytes of memory one child may have: of the machine, and of the group that we are confined to."""
+    whole = max(MEMORY_LEAST, int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+    allowed = confined.memory_bytes(Path("/"))
+    return whole if allowed is None else min(whole, int(MEMORY_SHARE * allowed))
 
 
 def _find(program: str) -> None:

@@ -20,11 +20,10 @@ from nemod.failure import Failure, Kind, NemodError
 from nemod.media.boxes import Boxes, read_boxes
 from nemod.media.child import Death, Finished, run
 from nemod.media.formats import HEAD_BYTES, Head, kind_of
+from nemod.media.held import open_plain
 from nemod.media.info import MediaInfo
 from nemod.media.measured import info_from
 
-#: Without a wait for what is no file, a link or a terminal; `probe_child` reads through the same descriptor.
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
 #: The whole file is read once; at 10 MB/s this is room for 36 GB on slow network disks.
 PROBE_TIMEOUT_S = 3600.0
 #: Bytes of memory that reading a file may take.
@@ -54,7 +53,7 @@ async def probe(path: Path, *, timeout_s: float) -> MediaInfo:
     """Measure a media file.
 
     Args:
-        path: any name; the file is only read.
+        path: any name, also that of a file that is held open; the file is only read.
         timeout_s: seconds that reading all of it may take.
 
     Raises:
@@ -75,7 +74,7 @@ def _fail(kind: Kind, detail: str, hint: str = "") -> NoReturn:
 
 def _open(path: Path) -> _Opened:
     try:
-        file = os.fdopen(os.open(path, _FLAGS), "rb")
+        file = open_plain(path)
     except OSError as error:
         _refuse_to_open(error)
     try:

@@ -132,7 +132,7 @@ class NemoEngine:
             till=self._till,
             trip=None if token is None else trip_of(token),
             resumed=True,
-            log=log.bind(job=task.job, file=task.source.name),
+            log=log.bind(job=task.job, file=task.called.name),
             jitter=random.random,
             rendered=self._rendered,
             clock=self._clock,
@@ -234,7 +234,7 @@ async def _load(run: Run) -> AsyncGenerator[Event, None]:
             run.trip = replace(run.at, infos=len(state.infos))  # what came since is another's
         elif len(state.infos) > run.at.infos:
             # The reply was lost, the upload was not.
-            yield run.reach(Stage.LOADED, own=(safe(run.task.source.name), safe(run.task.source.stem)))
+            yield run.reach(Stage.LOADED, own=(safe(run.task.called.name), safe(run.task.called.stem)))
             return
     limit, refused = run.nemo.upload_limit_bytes, False
     for shrinks in range(SHRINKS_MOST + 1):

@@ -73,10 +73,10 @@ async def parcel(task: Task, local: Engine, *, limit_bytes: int, refused: bool) 
         EngineError: it cannot be made.
     """
     # The name is told to the agent, which must never read the word for exporting.
-    source, stem = task.source, safe(without_export(task.source.stem))
-    choices = ways(task.media, source.name, limit_bytes=limit_bytes, refused=refused)
+    named, stem = task.called.name, safe(without_export(task.called.stem))
+    choices = ways(task.media, named, limit_bytes=limit_bytes, refused=refused)
     if choices == (How.PASS,):
-        yield Parcel(file=source, name=f"{stem}.{suffix_for(task.media, source.name)}")
+        yield Parcel(file=task.source, name=f"{stem}.{suffix_for(task.media, named)}")
         return
     folder = task.folder / "upload"
     folder.mkdir(mode=0o700, exist_ok=True)
