@@ -64,11 +64,18 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """Which file it is: the same path with another fingerprint is another file."""
+    """Which file it is: the same path with another fingerprint is another file.
+
+    `inode` is 0 where a disk numbers its files anew each time that it is mounted, and so says nothing of them.
+    """
 
     size_bytes: int
     mtime_ns: int
     inode: int
+
+    def fits(self, found: "Fingerprint") -> bool:
+        """Whether what lies there, with its present number, is still this file."""
+        return self in (found, replace(found, inode=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

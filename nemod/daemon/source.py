@@ -43,7 +43,7 @@ def verify(job: Job) -> None:
         return
     try:
         regular = stat.S_ISREG(os.lstat(job.source).st_mode)
-        same = fingerprint_of(job.source) == job.fingerprint
+        same = job.fingerprint.fits(fingerprint_of(job.source))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceLost(_missing(job)) from error
     except OSError as error:
@@ -88,7 +88,8 @@ def _open(job: Job, *, examined: bool) -> BinaryIO | None:
             return None
         raise SourceLost(_unopened(job, error, examined=examined)) from error
     found = os.fstat(file.fileno())
-    if stat.S_ISREG(found.st_mode) and (alike(found, job.fingerprint) if job.asked else _fingerprint(found) == job.fingerprint):
+    same = alike(found, job.fingerprint) if job.asked else job.fingerprint.fits(_fingerprint(found))
+    if stat.S_ISREG(found.st_mode) and same:
         return file
     file.close()
     if job.asked:

@@ -135,11 +135,8 @@ def alike(found: os.stat_result, fingerprint: Fingerprint) -> bool:
 
 
 def _is(found: os.stat_result, fingerprint: Fingerprint) -> bool:
-    return (
-        stat.S_ISREG(found.st_mode)
-        and found.st_size == fingerprint.size_bytes
-        and found.st_mtime_ns == fingerprint.mtime_ns
-        and found.st_ino == fingerprint.inode
+    return stat.S_ISREG(found.st_mode) and fingerprint.fits(
+        Fingerprint(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
     )
 
 

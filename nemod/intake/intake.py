@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from nemod import logs
 from nemod.config.model import Folder
 from nemod.intake.drives import unplugged
+from nemod.intake.mounts import file_system
 from nemod.intake.scan import InboxUnavailable, Odd, scan
 from nemod.intake.settle import Watched, settle
 from nemod.ledger.desk import Desk
@@ -57,6 +58,7 @@ class Intake:
             recursive=folder.recursive,
             ignore=folder.ignore,
             exclude=self._exclude,
+            steady=(await asyncio.to_thread(file_system, folder.inbox)).steady,
             expect=self._identity,
         )
         self._identity = seen.identity

@@ -27,6 +27,9 @@ _REMOTE = frozenset(
     """.split()  # noqa: SIM905 - a list would lose the groups
 )
 
+# Sticks and cards, what programs answer for, folders of a host: no numbers of files on the disk, so they are made up.
+_RENUMBERED = frozenset("msdos vfat exfat fuse fuseblk macfuse osxfuse drvfs prl_fs vboxsf vmhgfs".split())  # noqa: SIM905 - as above
+
 _MAC_LINE = re.compile(r"^.+? on (?P<point>/.*) \((?P<flags>[^()]*)\)$", re.DOTALL)
 
 
@@ -38,6 +41,11 @@ class Mount:
     remote: bool
     mount_point: Path
     whole: bool = True
+
+    @property
+    def steady(self) -> bool:
+        """Whether a file keeps its inode's number when the file system is mounted again."""
+        return self.type not in _RENUMBERED and not self.type.startswith("fuse.")
 
 
 def file_system(path: Path) -> Mount:

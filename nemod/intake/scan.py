@@ -75,6 +75,7 @@ def scan(
     recursive: bool,
     ignore: tuple[str, ...],
     exclude: frozenset[Path],
+    steady: bool = True,
     expect: tuple[int, int] | None = None,
 ) -> Scan:
     """List the candidates in an inbox, without sub-folders unless `recursive`.
@@ -84,6 +85,7 @@ def scan(
         recursive: look into sub-folders too, except hidden ones and links.
         ignore: a person's own patterns, on top of the built-in ones.
         exclude: folders never entered, absolute; they need not exist.
+        steady: whether the inodes' numbers last; if not they say nothing, and are 0.
         expect: `identity` of an earlier look. A mount that is lost leaves its empty mount point, on another device. A folder
             deleted and made again stays on its device, and a folder with files in it has something to say: both are taken.
 
@@ -92,7 +94,7 @@ def scan(
     """
     with _opened(inbox) as fd:
         found = _identity(os.fstat(fd))
-        walk = _Walk(recursive=recursive, ignore=ignore, exclude=exclude)
+        walk = _Walk(recursive=recursive, ignore=ignore, exclude=exclude, steady=steady)
         try:
             walk.enter(fd, "")
         except OSError as error:
@@ -115,6 +117,7 @@ class _Walk:
     recursive: bool
     ignore: tuple[str, ...]
     exclude: frozenset[Path]
+    steady: bool
     sightings: list[Sighting] = field(default_factory=list)
     odd: list[Odd] = field(default_factory=list)
 
@@ -137,7 +140,8 @@ class _Walk:
             return
         match stat.S_IFMT(seen.st_mode):
             case stat.S_IFREG if kind_of(entry.name) is NameKind.VIDEO:
-                fingerprint = Fingerprint(size_bytes=seen.st_size, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino)
+                inode = seen.st_ino if self.steady else 0
+                fingerprint = Fingerprint(size_bytes=seen.st_size, mtime_ns=seen.st_mtime_ns, inode=inode)
                 self.sightings.append(Sighting(relpath=relpath, fingerprint=fingerprint))
             case stat.S_IFREG:
                 if not instructs(entry.name):  # what a person says of a video is no news

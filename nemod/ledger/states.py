@@ -218,7 +218,8 @@ def retry(
             )
             if found is not None and not asked:
                 db.execute(
-                    "UPDATE job SET size = ?, mtime_ns = ?, inode = ?, present = ? WHERE id = ? AND NOT present",
+                    "UPDATE job SET size = ?, mtime_ns = ?, inode = CASE inode WHEN 0 THEN 0 ELSE ? END, present = ?"
+                    " WHERE id = ? AND NOT present",
                     (found.size_bytes, found.mtime_ns, signed(found.inode), int(present), job),
                 )
             return True

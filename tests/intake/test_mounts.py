@@ -92,3 +92,10 @@ def test_proc_is_found_and_local() -> None:
     """A mount that every Linux has is found by its type."""
     mount = file_system(Path("/proc/self"))
     assert (mount.type, mount.remote) == ("proc", False)
+
+
+def test_numbers_of_files_are_trusted_only_where_the_disk_keeps_them() -> None:
+    """FAT and what programs answer for make them up at each mount; Linux's own file systems and shares with servers do not."""
+    steady = {mount.type: mount.steady for mount in (*parse_mountinfo(LINUX), *parse_mount(MAC))}
+    made_up = {kind for kind, keeps in steady.items() if not keeps}
+    assert made_up == {"fuse.sshfs", "fuseblk", "msdos", "macfuse"}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+_ROOT = Path(__file__).parents[2]
 _DETACH = 2  # MNT_DETACH of sys/mount.h
 
 
@@ -26,6 +27,7 @@ class Disks:
     room: Path  # for the files that disks are made of
     mounted: list[Path] = field(default_factory=list)
     silent: dict[Path, int] = field(default_factory=dict)
+    servers: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def small(self, point: Path, size: str) -> Path:
         """An empty disk in memory, of a size such as "2m"."""
@@ -51,6 +53,18 @@ class Disks:
         if shutil.which("mkfs.vfat") is None:
             pytest.skip("mkfs.vfat is not installed, so there is no FAT disk to try")
         return self._image(point, ["mkfs.vfat"], "vfat", "loop,umask=000")
+
+    def stick(self, folder: Path, point: Path) -> Path:
+        """What lies in a folder as on a stick or card, with other numbers of files each time; see `tests.support.stick`."""
+        point.mkdir(parents=True, exist_ok=True)
+        argv: list[str | Path] = [sys.executable, "-m", "tests.support.stick", point, folder]
+        server = subprocess.Popen(argv, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert server.stdout is not None
+        if server.stdout.readline() != "mounted\n":
+            pytest.skip(f"FUSE cannot be mounted here, so there is no stick to try: {server.communicate()[1].strip()[-200:]}")
+        self.mounted.append(point)
+        self.servers.append(server)
+        return point
 
     def caseless(self, point: Path) -> Path:
         """A disk for which `Clip.mov` and `clip.mov` are one name, in a folder that stands for all of it."""
@@ -93,6 +107,9 @@ class Disks:
             self.answer(point)
         for point in reversed(list(self.mounted)):
             self.pull(point)
+        for server in self.servers:  # each ends once nobody has a file of it open
+            server.terminate()
+            server.communicate()
 
     def _image(self, point: Path, make: list[str], kind: str, options: str) -> Path:
         image = self.room / f"{point.name}.img"

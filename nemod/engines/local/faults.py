@@ -1,6 +1,7 @@
 """What went wrong with a child or a work folder, as failures. Pure."""
 
 import errno
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,8 @@ def of_child(finished: Finished, stage: str) -> Failure:
             assert_never(never)
     last = _SPEAKER.sub("", said.splitlines()[-1]) if said else "it said nothing"
     if found := _PLACE.search(last):
+        if found[1] == os.strerror(errno.EROFS):  # a source is only read
+            return of_folder(OSError(errno.EROFS, found[1]))
         detail = f"The source or the work folder was out of reach for a moment ({found[1]}, {stage})."
         return Failure(kind=Kind.TRANSIENT, detail=detail, hint="Check the disks and shares that they lie on.")
     return Failure(
