@@ -33,6 +33,7 @@ from nemod.config.model import Nemo
 from nemod.config.places import account_file
 from nemod.daemon.mailbox import Verb
 from nemod.daemon.purse import day_of
+from nemod.daemon.threads import Threads
 from nemod.engines.nemo import client
 from nemod.engines.nemo.account import Account, Credentials, Origin
 from nemod.engines.nemo.client import Client, CloudError, skill_of
@@ -236,6 +237,8 @@ def has_account(account: Account) -> bool:
 @asynccontextmanager
 async def cloud(nemo: Nemo, account: Account, *, retries_s: tuple[float, ...] = client.RETRIES_S) -> AsyncIterator[Client]:
     """The cloud for a command: an anonymous token that it no longer takes is not replaced by just looking."""
+    # A look-up of a name that hangs must not keep the command from its end.
+    asyncio.get_running_loop().set_default_executor(Threads())
     asking = Client(nemo, account, anonymous=lambda: has_account(account), retries_s=retries_s)
     try:
         yield asking

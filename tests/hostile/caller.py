@@ -21,15 +21,14 @@ from nemod.engines.nemo.listener import Listener
 from nemod.engines.nemo.meaning import meaning
 
 SKILL = Skill(source="compress-video", version="1", platform="test")
-_STATUS = Path("/proc/self/status")
 
 
-def peak_mb(*, anew: bool = False) -> float | None:
-    """The most memory that this process had, since the start or since it was asked `anew`; None where nobody tells."""
+def peak_mb(*, anew: bool = False, pid: int | str = "self") -> float | None:
+    """The most memory that a process had, since the start or since it was asked `anew`; None where nobody tells."""
     try:
         if anew:
-            Path("/proc/self/clear_refs").write_text("5")
-        return int(_STATUS.read_text().partition("VmHWM:")[2].split()[0]) / 1024
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+        return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
     except (OSError, IndexError):
         return None
 

@@ -148,6 +148,7 @@ EVILS: Mapping[str, Evil] = {
     "hang in status": _hang(b"HTTP/1.1 2"),
     "hang in headers": _hang(b"HTTP/1.1 200 OK\r\nContent-Type: app"),
     "hang in body": _hang(_OPEN, b'{"code": 0, "da'),
+    "hang in file": _hang(head("Content-Type: video/mp4", "Connection: close"), b"\0\0\0\x18ftypisom"),
     "hang between events": _hang(_STREAM, b'data: {"text": "I am"}\n\n'),
     "drip": _endless(b"", b"H", every_s=1),
     "drip headers": _endless(b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x", every_s=1),

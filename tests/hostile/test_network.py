@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from nemod.job import JobState
-from tests.hostile.caller import SKILL
+from tests.hostile.caller import SKILL, peak_mb
 from tests.hostile.evil import ENDPOINTS, Cloud, evil_cloud
 from tests.hostile.evils import PRIVATE, QUICK, SLOW, reply
 from tests.nemo.server import client_of, listening
@@ -29,6 +29,7 @@ FULL = bool(os.environ.get("NEMOD_SLOW"))
 TOKEN = "nmv_usr_" + "n" * 43
 #: A daemon with nothing to do has half of it.
 MOST_MB = 150
+DAEMON_MOST_MB = 200
 CONFIG = """\
 [nemo]
 slots = 8
@@ -37,8 +38,10 @@ recheck_first = "300ms"
 recheck_every = "300ms"
 recheck_times = 1
 """
-#: One endpoint of each kind of call: a reply, a stream, a file. The others in the slow run.
-HANGING = tuple(each for each in ENDPOINTS if each not in {"token", "fetch"}) if FULL else ("ask", "file")
+#: What lasts, and where: in the slow run everywhere.
+LASTING = [("ask", "hang between events"), ("file", "hang in file")]
+if FULL:
+    LASTING += [(each, "hang in body") for each in ENDPOINTS if each not in {"token", "fetch", "ask", "file"}]
 #: These tell that the message was not taken, so that it may be sent again.
 _TOLD = ("status 4", "retry after")
 #: What becomes of the answer to a message, and whether it was taken.
@@ -177,24 +180,67 @@ def test_no_address_of_a_private_network_is_knocked_at(cloud: Cloud, tmp_path: P
         assert each["connected"] == [], each
 
 
+@pytest.mark.timeout(900)
 def test_a_cloud_that_hangs_keeps_nobody_else_waiting(own: Machine, cloud: Cloud, clip: Path) -> None:
-    """At every endpoint of the way: the other folder is delivered, `nemod status` answers, SIGTERM ends it."""
+    """The other folder is delivered and `nemod status` answers while it goes on, memory is bounded, SIGTERM ends it."""
     own.start()
-    for number, endpoint in enumerate(HANGING):
+    for number, (endpoint, evil) in enumerate(LASTING):
         cloud.evils.clear()
-        cloud.at(endpoint, "hang between events" if endpoint == "ask" else "hang in body")
+        cloud.at(endpoint, evil)
         before = cloud.count(endpoint)
         shutil.copy(clip, own.home / "far" / f"{number}.mp4")
         eventually(partial(_asked, cloud, endpoint, before), own.told)
         shutil.copy(clip, own.home / "near" / f"{number}.mp4")
         own.delivered(f"{number}.mp4", folder="near")
         assert own.nemod("status", "--json").returncode == 0
-        if number + 1 < len(HANGING):
-            (job,) = own.jobs(f"{number}.mp4", folder="far")
+        (job,) = own.jobs(f"{number}.mp4", folder="far")
+        assert job.state is JobState.RUNNING, (endpoint, evil)
+        most_mb = peak_mb(pid=own.pid)
+        assert most_mb is None or most_mb < DAEMON_MOST_MB, (endpoint, evil)
+        if number + 1 < len(LASTING):
             own.nemod("jobs", "cancel", str(job.id))
             own.wait_for(JobState.CANCELLED, f"{number}.mp4", folder="far")
     assert own.stop() == 0
     sane(own)
+
+
+def test_a_name_that_is_looked_up_for_ever_holds_nobody(tmp_path: Path, clip: Path) -> None:
+    """The other folder is delivered, SIGTERM ends the daemon, and a command ends by itself, all while the look-up hangs."""
+    with machine(tmp_path) as own:
+        deaf, asked = tmp_path / "deaf", tmp_path / "asked"
+        deaf.mkdir()
+        (deaf / "sitecustomize.py").write_text(_DEAF.format(asked=str(asked)), encoding="utf-8")
+        own.more_env = {"PYTHONPATH": str(deaf), "NEMO_API_URL": "https://cloud.example", "NEMO_TOKEN": TOKEN}
+        far = own.folder("far", 'engine = "nemo"', preset="tight")
+        near = own.folder("near", 'engine = "local"', preset="roomy")
+        own.start()
+        for inbox in (far, near):
+            shutil.copy(clip, inbox / "a.mp4")
+        own.delivered("a.mp4", folder="near")
+        eventually(asked.exists, own.told)
+        assert own.stop() == 0
+        sane(own)
+        told = own.nemod("credits")
+        assert told.returncode == 1
+        assert "no connection came about in time" in told.stderr
+
+
+_DEAF = """\
+import socket
+import time
+
+real = socket.getaddrinfo
+
+
+def deaf(host, *args, **kwargs):
+    if host in ("cloud.example", b"cloud.example"):
+        open({asked!r}, "a").close()
+        time.sleep(86_400)
+    return real(host, *args, **kwargs)
+
+
+socket.getaddrinfo = deaf
+"""
 
 
 @pytest.mark.parametrize(("evil", "works"), LOST)
