@@ -153,6 +153,7 @@ EVILS: Mapping[str, Evil] = {
     "drip": _endless(b"", b"H", every_s=1),
     "drip headers": _endless(b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x", every_s=1),
     "drip body": _endless(_OPEN, b" ", every_s=1),
+    "storm": _endless(b"", head(status="103 Early") * 500),
     "heartbeats": _endless(_STREAM, b": beat\n\ndata: heartbeat\n\n", every_s=0.2),
     # The frame
     "garbage": _fixed(bytes(range(256)) * 40),

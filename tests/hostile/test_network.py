@@ -39,7 +39,7 @@ recheck_every = "300ms"
 recheck_times = 1
 """
 #: What lasts, and where: in the slow run everywhere.
-LASTING = [("ask", "hang between events"), ("file", "hang in file")]
+LASTING = [("ask", "hang between events"), ("ask", "storm"), ("file", "hang in file")]
 if FULL:
     LASTING += [(each, "hang in body") for each in ENDPOINTS if each not in {"token", "fetch", "ask", "file"}]
 #: These tell that the message was not taken, so that it may be sent again.

@@ -15,6 +15,8 @@ from typing import Protocol, cast
 
 import httpx
 
+from nemod.engines.nemo import fair
+
 Address = IPv4Address | IPv6Address
 
 #: Networks whose addresses carry an IPv4 address in their last 32 bits: NAT64, and what was once "IPv4-compatible".
@@ -52,12 +54,13 @@ class Guard:
         await self._check(await _addresses(place))
 
     def watch(self, place: httpx.URL) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
-        """A hook for httpx that checks what is connected to, before anything is sent there."""
+        """A hook for httpx that checks what is connected to, before anything is sent there, and makes it fair."""
         host = _host(place)
         direct = True
 
         async def trace(event: str, info: Mapping[str, object]) -> None:
             nonlocal direct
+            await fair.trace(event, info)
             if event == "connection.connect_tcp.started":
                 direct = info.get("host") == host
             elif event == "connection.connect_tcp.complete" and direct:

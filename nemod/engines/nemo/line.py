@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import httpx
 
 from nemod.config.model import Nemo, Preset
+from nemod.engines.nemo import fair
 from nemod.engines.nemo.account import Credentials, Origin
 from nemod.engines.nemo.faults import ROWS, CloudError, failure, of_exception, of_status, quoted
 from nemod.engines.nemo.foreign import Garbled
@@ -121,6 +122,7 @@ class Line:
                 headers={**all_headers, **(headers or {})},
                 content=content if content is not None else encoded,
                 timeout=timeout,
+                extensions={"trace": fair.trace},
             )
         except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:
             raise self.lost(error, credentials) from error
