@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nemod.job import JobState
+from tests.crash.conftest import DEATHS, Record
 from tests.crash.world import FULL, digest
 from tests.support.clips import ffmpeg, make_clip
 from tests.support.daemon import CONFIG, Machine, eventually, leftovers, machine
@@ -67,7 +68,7 @@ def fate(place: Path, start: int, by: signal.Signals = signal.SIGKILL) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_an_ffmpeg_that_is_killed_costs_a_try_and_nothing_else(own: Machine, clip: Path) -> None:
+def test_an_ffmpeg_that_is_killed_costs_a_try_and_nothing_else(own: Machine, clip: Path, record_property: Record) -> None:
     """At each of its starts: told as a kill, tried again, one output; a crash may fail the job, with its source safe."""
     inbox = own.folder("in", 'engine = "local"', preset="tight")
     place = fated(own)
@@ -98,6 +99,7 @@ def test_an_ffmpeg_that_is_killed_costs_a_try_and_nothing_else(own: Machine, cli
             own.wait_for(JobState.DONE, name)
         assert sum((inbox / folder / name).exists() for folder in ("", "originals", "failed")) == 1, told
         assert not own.encoding(), told
+    record_property(DEATHS, len(cases))
     assert len(own.jobs()) == len(cases) + 1
     assert own.stop() == 0
     assert leftovers(inbox) == []

@@ -1,6 +1,7 @@
 """The five laws under kill -9: at each kind of side effect, and again in the recovery from it.
 
-By default one occurrence of every other kind is died of, in turns the first and the last; NEMOD_CRASH=full takes them all.
+By default one occurrence of some kinds is died of, in turns the first and the last; NEMOD_CRASH=full takes all that leave
+something different behind.
 Law 5, that nothing leaves the machine, has nothing to do with dying.
 """
 
@@ -20,6 +21,7 @@ import pytest
 from nemod.config.model import After
 from nemod.daemon.service import open_ledger
 from nemod.job import JobState
+from tests.crash.conftest import DEATHS, Record
 from tests.crash.victim import LIMIT_BYTES, engine, folder
 from tests.crash.world import (
     FULL,
@@ -29,6 +31,7 @@ from tests.crash.world import (
     Death,
     all_hold,
     census,
+    different,
     digest,
     files,
     live,
@@ -109,14 +112,17 @@ def split(clips: Clips, tmp_path_factory: pytest.TempPathFactory) -> Halves:
 
 
 @pytest.mark.timeout(3600)
-def test_a_kill_while_parts_are_delivered_leaves_each_of_them_once(split: Halves, tmp_path: Path) -> None:
+def test_a_kill_while_parts_are_delivered_leaves_each_of_them_once(
+    split: Halves, tmp_path: Path, record_property: Record
+) -> None:
     """At each side effect from the choice of their names to the original's end: none is lost, doubled or half there."""
     split.fill(tmp_path / "census")
-    assert live(tmp_path / "census") == 0
-    split.hold_laws(tmp_path / "census", ended=True)
     met = moments(tmp_path / "census")
+    split.hold_laws(tmp_path / "census", ended=True)
     met = met[next(n for n, death in enumerate(met) if death.label == "commit UPDATE job target") :]
-    if not FULL:  # what is new beside one file: names, links, the one fact for all, second names
+    if FULL:
+        met = different(met)
+    else:  # what is new beside one file: names, links, the one fact for all, second names
         decisive = re.compile(r"commit UPDATE job (target|delivered_bytes)|os\.link|os\.remove \S+\.mp#$")
         met = [death for death in met if decisive.match(death.label)]
     assert len(met) >= 6
@@ -131,7 +137,8 @@ def test_a_kill_while_parts_are_delivered_leaves_each_of_them_once(split: Halves
         return died
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        assert sum(pool.map(die, range(len(met)), met)) >= 0.8 * len(met)
+        record_property(DEATHS, died := sum(pool.map(die, range(len(met)), met)))
+    assert died >= 0.8 * len(met)
 
 
 def test_the_census_sees_every_kind_of_side_effect(deaths: list[Death]) -> None:
@@ -141,24 +148,39 @@ def test_the_census_sees_every_kind_of_side_effect(deaths: list[Death]) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_a_kill_at_any_side_effect_changes_nothing_of_the_end(clips: Clips, deaths: list[Death], tmp_path: Path) -> None:
+def test_a_kill_at_any_side_effect_changes_nothing_of_the_end(
+    clips: Clips, deaths: list[Death], tmp_path: Path, record_property: Record
+) -> None:
     """One death, one recovery: every output once and whole, every original safe, nothing paid twice, nothing left over."""
-    cases = [(death,) for death in sample(deaths)[:: 1 if FULL else 2]]
-    assert all_hold(clips, tmp_path, cases) >= 0.8 * len(cases), "most deaths are met; looks at the inbox differ in number"
+    cases = [(death,) for death in sample(deaths)[:: 1 if FULL else 4]]
+    record_property(DEATHS, died := all_hold(clips, tmp_path, cases))
+    assert died >= 0.8 * len(cases), "most deaths are met; looks at the inbox differ in number"
 
 
 @pytest.mark.timeout(3600)
-def test_a_second_kill_in_the_recovery_changes_nothing_either(clips: Clips, deaths: list[Death], tmp_path: Path) -> None:
+def test_a_second_kill_in_the_recovery_changes_nothing_either(
+    clips: Clips, deaths: list[Death], tmp_path: Path, record_property: Record
+) -> None:
     """Two deaths in a row, the second one in the life that recovers from the first."""
     chosen = sample(deaths)
     every_case = [(death, chosen[(n * 7 + 3) % len(chosen)]) for n, death in enumerate(chosen)]
-    cases = every_case if FULL else every_case[::5]
-    assert all_hold(clips, tmp_path, cases) >= len(cases)
+    cases = every_case if FULL else every_case[::8]
+    record_property(DEATHS, died := all_hold(clips, tmp_path, cases))
+    assert died >= len(cases)
+
+
+def disposing(met: list[Death]) -> list[Death]:
+    """All that differ, from a delivery to the original's end: what comes before is the same whatever becomes of it."""
+    begin = next(n for n, death in enumerate(met) if death.label == "commit UPDATE job delivered_bytes")
+    last = max(n for n, death in enumerate(met) if death.label.startswith("commit UPDATE job disposed"))
+    return different(met[begin : last + 1])
 
 
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("way", [After.DELETE, After.TRASH, After.KEEP, "elsewhere"])
-def test_a_kill_changes_nothing_whatever_becomes_of_the_originals(clips: Clips, tmp_path: Path, way: str) -> None:
+def test_a_kill_changes_nothing_whatever_becomes_of_the_originals(
+    clips: Clips, tmp_path: Path, way: str, record_property: Record
+) -> None:
     """Deleted, thrown away, kept, or carried to another disk, from a sub-folder; by default just before that is a fact."""
     if way is After.TRASH and sys.platform == "darwin":
         pytest.skip("the trash of macOS is not a folder that a test may choose")
@@ -170,6 +192,7 @@ def test_a_kill_changes_nothing_whatever_becomes_of_the_originals(clips: Clips, 
             mine = replace(clips, after=After(way))
         cases: list[tuple[Death, ...]] = [(Death(label=DISPOSED[way], number=1),)]
         if FULL:
-            met = census(mine, tmp_path / "census")
+            met = disposing(census(mine, tmp_path / "census"))
             cases = [(death,) for death in met] + [(death, met[(n * 7 + 3) % len(met)]) for n, death in enumerate(met)]
-        assert all_hold(mine, tmp_path, cases) >= 0.8 * len(cases)
+        record_property(DEATHS, died := all_hold(mine, tmp_path, cases))
+        assert died >= 0.6 * sum(map(len, cases))

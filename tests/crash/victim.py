@@ -1,5 +1,6 @@
 """A daemon that kills itself at a side effect: `python -m tests.crash.victim ROOT [LABEL NUMBER]`.
 
+Or, with `ROOT --states`, one that lives and tells in ROOT.states, for each moment, what a kill would leave.
 Or, with `ROOT --disks`, one that lives and keeps, of the moments in ROOT.wishes, what a power cut would leave, in ROOT.disks.
 
 It is the product's own service over real files and a real ledger; only the engines are quick. Nothing of it is replaced: the
@@ -9,6 +10,8 @@ that what came before has happened and this has not.
 """
 
 import asyncio
+import hashlib
+import importlib
 import os
 import random
 import re
@@ -18,7 +21,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from nemod.cli.main import app
@@ -26,7 +29,7 @@ from nemod.config.model import After, Config, EnginePolicy, Folder, Nemo, Preset
 from nemod.daemon.service import Service
 from nemod.engines.base import EngineName, Progress
 from nemod.engines.local.engine import LocalEngine
-from tests.crash.disk import Cut, Disk
+from tests.crash.disk import LEDGER, Cut, Disk
 from tests.support.clips import ffmpeg
 from tests.support.fake_engine import Deliver, FakeEngine, Pause, Pay
 
@@ -61,7 +64,8 @@ class Reaper:
             self._fresh.append(args[0])
             return
         while self._fresh:  # a connection is announced a moment before it can be traced, and used later than the next event
-            with suppress(sqlite3.ProgrammingError):  # one that is closed again was a disk's, not the daemon's
+            # One that is closed again was not the daemon's, and another thread may be faster.
+            with suppress(sqlite3.ProgrammingError, IndexError):
                 self._fresh.pop().set_trace_callback(self.trace)
         if event == "subprocess.Popen":
             words = [os.fsdecode(word) for word in args[1]] if isinstance(args[1], list | tuple) else []
@@ -110,6 +114,39 @@ def die_of(label: str, number: int) -> Callable[[str, int], None]:
             signal.pause()  # a signal to oneself may take a moment; not one more effect until then
 
     return met
+
+
+def tell_states(root: Path) -> Callable[[str, int], None]:
+    """Write a digest of what lies there at each moment: where it is the same, so is what a kill leaves."""
+    states = os.open(f"{root}.states", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+    def met(_label: str, _count: int) -> None:
+        os.write(states, f"{state(root)}\n".encode())
+
+    return met
+
+
+def state(root: Path) -> str:
+    """All files with their names and bytes, and the ledger, in a word; but for times and random names."""
+    told = []
+    for top in {root, base(root)}:
+        for where, _, names in os.walk(top):
+            if not where.startswith(os.fspath(root / "state")):
+                told += [f"{where} {name} {_content(Path(where) / name)}" for name in names] or [where]
+    ledger = root / LEDGER
+    if ledger.exists():
+        with closing(sqlite3.connect(ledger)) as db:
+            rows = [row for row in db.iterdump() if not row.startswith('INSERT INTO "job_event"')]
+        told += [re.sub(r"\b[0-9]+\.[0-9]+(e[+-]?[0-9]+)?\b", "#", row) for row in rows]
+    # Inodes and random names have eight digits and more.
+    return hashlib.sha256("\n".join(sorted(re.sub(r"[0-9a-f]{8,}", "#", line) for line in told)).encode()).hexdigest()
+
+
+def _content(path: Path) -> str:
+    try:
+        return f"{path.stat().st_mode:o} {hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()[:7]}"
+    except FileNotFoundError:
+        return "gone"
 
 
 def keep_disks(root: Path) -> Callable[[str, int], None]:
@@ -186,13 +223,25 @@ def main(root: Path, met: Callable[[str, int], None]) -> None:
     asyncio.run(service.run(lambda: None))
 
 
-if __name__ == "__main__":
-    match [Path(sys.argv[1]), *sys.argv[2:]]:
-        case [Path() as given, "--disks"]:
-            main(given, keep_disks(given))
-        case [Path() as given, str() as chosen, str() as which]:
-            main(given, die_of(chosen, int(which)))
-        case [Path() as given]:
-            main(given, lambda _label, _count: None)
+def lead(root: Path, *fate: str) -> None:
+    """One life in a world of its own, with what it says in ROOT.said."""
+    os.environ |= {"HOME": f"{root}/home", "TMPDIR": f"{root}/home", "XDG_DATA_HOME": f"{root}/home/data"}
+    if trash := sys.modules.get("send2trash.plat_other"):
+        importlib.reload(trash)  # it decides where the trash is when it is imported, which was before the fork
+    for stream in (1, 2):
+        os.dup2(os.open(f"{root}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), stream)
+    match fate:
+        case ():
+            main(root, lambda _label, _count: None)
+        case ("--states",):
+            main(root, tell_states(root))
+        case ("--disks",):
+            main(root, keep_disks(root))
+        case (str() as label, str() as number):
+            main(root, die_of(label, int(number)))
         case _:
-            sys.exit("usage: python -m tests.crash.victim ROOT [LABEL NUMBER | --disks]")
+            sys.exit("usage: python -m tests.crash.victim ROOT [LABEL NUMBER | --states | --disks]")
+
+
+if __name__ == "__main__":
+    lead(Path(sys.argv[1]), *sys.argv[2:])

@@ -110,7 +110,7 @@ class FakeEngine:
                     yield act
                 case Pay():
                     yield Checkpoint(token=self._token(number), expects=act.expects, left=None if act.expects is None else 100)
-                    self._pay(f"job {task.job}: {act.what}")
+                    self._pay(f"job {task.job}: {act.what}", announced=token is not None and number == start)
                     yield Checkpoint(token=self._token(number + 1), cost=act.cost)
                 case Pause():
                     yield Wait(token=self._token(number + 1), until=time.time() + act.seconds, polling=act.polling)
@@ -133,9 +133,10 @@ class FakeEngine:
         """What the world has seen paid."""
         return self._journal.read_text(encoding="utf-8").splitlines() if self._journal.exists() else []
 
-    def _pay(self, line: str) -> None:
-        # The world knows what it was paid for: asked first, it is never paid twice.
-        if line not in self.paid():
+    def _pay(self, line: str, *, announced: bool) -> None:
+        # The world knows what it was paid for, and is asked by whoever comes back to an announcement. One that was lost is paid
+        # again: so a ledger that does not keep what it was told is found out.
+        if not announced or line not in self.paid():
             with self._journal.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
 
