@@ -40,7 +40,7 @@ from nemod.views import Scene, Sheet
 #: A pipe has no width: rows stay on their lines, whatever their length.
 _PIPE_WIDTH = 100_000
 #: How long a daemon's answer is awaited; it looks at its mailbox twice a second.
-ANSWER_S, ASK_EVERY_S = 2.5, 0.05
+ANSWER_S, ASK_EVERY_S = 10.0, 0.05
 
 ConfigOption = Annotated[
     Path | None,

@@ -76,7 +76,8 @@ class Inlets:
         self._broken: asyncio.Future[None] = loop.create_future()  # by an errand that failed in a way nobody foresaw
 
         def poke_from_thread(name: str) -> None:
-            loop.call_soon_threadsafe(self.poke, name)
+            with suppress(RuntimeError):  # the loop has ended; the watcher ends a moment later
+                loop.call_soon_threadsafe(self.poke, name)
 
         self._watcher = Watcher(poke_from_thread)
         self.began = time.time()
