@@ -32,7 +32,7 @@ from nemod.config.model import Config, Folder
 from nemod.config.units import format_exact
 from nemod.daemon.mailbox import Verb, apply
 from nemod.daemon.outputs import OutputView
-from nemod.job import ENDED, JobId, JobState
+from nemod.job import ENDED, Job, JobId, JobState
 from nemod.ledger.ledger import Ledger
 from nemod.media.quality import Quality
 from nemod.text import safe
@@ -217,8 +217,13 @@ def _ask_daemon(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> boo
     if job is None or job.state not in MEANT_FOR[verb]:
         return _do(ledger, where, verb, number)  # it cannot be done, and this says why
     ledger.request(verb, number, now=time.time())
+    now: Job | None = job
     until = time.monotonic() + ANSWER_S
-    while (now := ledger.job(number)) == job and time.monotonic() < until:
+    while time.monotonic() < until:
+        now = ledger.job(number)
+        # One that is being stopped has some more facts before it is cancelled.
+        if now != job and (now is None or verb is not Verb.CANCEL or now.state is not JobState.RUNNING):
+            break
         time.sleep(ASK_EVERY_S)
     state = "gone" if now is None else now.state
     if now == job:
