@@ -78,7 +78,10 @@ class Laws:
         for path, content in self.house.foreign.items():
             if path.parent.is_dir():
                 assert path.read_bytes() == content, f"{path} was overwritten"
-        aims = [row for row in jobs.values() if row["target"] is not None]
+        # One that was cancelled before it was published has aimed at a name that is free again.
+        aims = [
+            row for row in jobs.values() if row["delivered_bytes"] is not None or row["state"] not in ("cancelled", "failed")
+        ]
         for path in self._shown():
             if path in self.house.foreign:
                 continue

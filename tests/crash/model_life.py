@@ -55,6 +55,15 @@ class MinedDesk:
         await self._tread(self._after, number)
         return answer
 
+    @property
+    def full(self) -> bool:
+        """As the desk's own."""
+        return self._desk.full
+
+    def hurry(self) -> None:
+        """As the desk's own."""
+        self._desk.hurry()
+
     def close(self) -> None:
         """Close the ledger."""
         self._desk.close()

@@ -351,6 +351,8 @@ def place(tmp_path: Path) -> Iterator[Path]:
         yield Path(root)
 
 
+# Who dies here is only dropped, and leaves his files to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.timeout(3600)
 def test_no_order_of_events_breaks_a_law(
     clips: Clips, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
