@@ -165,7 +165,7 @@ def existing_ledger(state: Path) -> Iterator[Ledger | None]:
 def alone(state: Path, ledger: Ledger) -> Iterator[bool]:
     """Whether no daemon runs, and none begins while this lasts: then the ledger's jobs are ours to change."""
     try:
-        lock = Lock(state / locks.FILE, create=True)
+        lock = Lock(state / locks.FILE, create=True, shared=True)
     except Busy:
         yield False
         return

@@ -4,8 +4,6 @@ The order matters: config, folders, lock, ledger. Whoever does not get the lock 
 """
 
 import asyncio
-import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +19,7 @@ from nemod.config.model import Config
 from nemod.config.prepare import prepare, stops
 from nemod.config.problem import Problem
 from nemod.config.write import write_default
-from nemod.daemon import locks
-from nemod.daemon.locks import Busy, Lock
+from nemod.daemon.locks import Busy, Seat, daemon_runs
 from nemod.daemon.service import Ending, Outcome, Service, open_ledger
 from nemod.engines.local.tools import find_ffmpeg
 from nemod.intake.drives import away
@@ -31,8 +28,6 @@ from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
 from nemod.views import limit_text, tilde
 
-#: A command that asks whether a daemon runs holds the lock for a moment; who wants it for good asks more than once.
-LOCK_TRIES, LOCK_PAUSE_S = 4, 0.05
 LINES_EVERY_S = 0.25
 
 
@@ -89,38 +84,29 @@ def _work(where: Places, *, once: bool) -> Outcome:
     config = where.load()
     if problems := list(filter(stops, prepare(config, home=where.home, away=_away(config, where.state)))):
         raise Stop(ExitCode.USAGE, *map(str, problems))
-    lock = _lock(where.state)
+    seat = _seat(where.state)
     try:
-        return _serve(config, where, once=once)
+        return _serve(config, where, seat, once=once)
     except Busy as busy:
-        raise Stop(
-            ExitCode.RUNNING,
-            f"Another nemod watches the folder {busy}.",
-            hint="Stop it, or give the two different inboxes.",
-        ) from busy
+        raise Stop(ExitCode.RUNNING, *str(busy).splitlines(), hint="Stop it, or give the two different folders.") from busy
     finally:
-        lock.release()
+        seat.release()
 
 
-def _lock(state: Path) -> Lock:
+def _seat(state: Path) -> Seat:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         durable.sync_way(state)  # what it will know must not be lost with its name
-        for _ in range(LOCK_TRIES):
-            with suppress(Busy):
-                return Lock(state / locks.FILE, create=True)
-            time.sleep(LOCK_PAUSE_S)
+        return Seat(state)
     except OSError as error:
         what = f"The state folder {state} cannot be used: {error.strerror}."
         raise Stop(ExitCode.USAGE, what, hint="Make it writable, or set NEMOD_STATE_DIR to another place.") from error
-    raise Stop(
-        ExitCode.RUNNING,
-        "A nemod daemon is running already.",
-        hint="See what it does with: nemod status. It reads a changed config on SIGHUP.",
-    )
+    except Busy as busy:
+        runs = "See what it does with: nemod status. It reads a changed config on SIGHUP."
+        raise Stop(ExitCode.RUNNING, str(busy), hint=runs if daemon_runs(state) else "Try again in a moment.") from busy
 
 
-def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
+def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
     settings = config.settings
     lines = Lines()
     logs.setup(
@@ -138,6 +124,7 @@ def _serve(config: Config, where: Places, *, once: bool) -> Outcome:
         workshop.refit,
         ffmpeg,
         reread=partial(_reread, where),
+        seat=seat,
         available=workshop.available,
         once=once,
     )

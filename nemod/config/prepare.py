@@ -7,12 +7,14 @@ that is not plugged in; right below one's home one level more is made, so that `
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from nemod.config.model import After, Config, Folder
 from nemod.config.problem import Problem
 from nemod.config.rules import outputs
 from nemod.config.sources import read_sources
+from nemod.threads import patiently
 
 
 def prepare(config: Config, *, home: Path, away: frozenset[Path] = frozenset()) -> tuple[Problem, ...]:
@@ -48,7 +50,13 @@ def _problems(config: Config, home: Path, *, make: bool, away: frozenset[Path] =
                 continue  # it is the inbox that a person must mend
             if path in away:
                 continue
-            fault = _fault(folder, path, home, make=make)
+            try:
+                fault = patiently(partial(_fault, folder, path, home, make=make))
+            except TimeoutError:
+                faulty = path
+                if not make:
+                    yield _problem(config.file, ("folders", folder.name, key), *_silent(path))
+                continue  # the daemon waits for it
             if fault is not None:
                 faulty = path if key == "inbox" else faulty
                 yield _problem(config.file, ("folders", folder.name, key), *fault)
@@ -88,6 +96,10 @@ def _fault(folder: Folder, path: Path, home: Path, *, make: bool) -> tuple[str, 
     if (path != folder.inbox or folder.after is not After.KEEP) and not os.access(path, os.W_OK | os.X_OK):
         return f"{path} cannot be written to", "make it writable for the user that runs nemod"
     return None
+
+
+def _silent(path: Path) -> tuple[str, str]:
+    return f"the disk or network share of {path} does not answer", "check its drive or its network"
 
 
 def _missing(path: Path) -> list[Path]:

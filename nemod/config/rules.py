@@ -3,13 +3,16 @@
 An inbox belongs to one folder; nothing that nemod writes lies in another folder's inbox; no inbox lies where nemod writes.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from pathlib import Path
 
 from nemod.config.model import Folder
 from nemod.config.shapes import Table
+from nemod.threads import ANSWER_S, Threads
 
 #: What makes a place itself: the disk's own answer, which knows about case and bind mounts, or the path when it is not there.
 _Identity = tuple[int, int] | Path
@@ -50,7 +53,9 @@ def outputs(folder: Folder) -> tuple[tuple[str, Path], ...]:
 
 def check_folders(folders: Sequence[tuple[Folder, Table]]) -> None:
     """Report every fault in and between the folders to the tables that they were read from."""
-    sited = [_sited(folder, table) for folder, table in folders]
+    places = {path for folder, _ in folders for path in (folder.inbox, *(path for _, path in outputs(folder)))}
+    known = _identities({around for path in places for around in (path, *path.parents)})
+    sited = [_sited(folder, table, known) for folder, table in folders]
     for one in sited:
         _own(one)
     for first, second in combinations(sited, 2):
@@ -61,9 +66,9 @@ def check_folders(folders: Sequence[tuple[Folder, Table]]) -> None:
             _between(one, other)
 
 
-def _sited(folder: Folder, table: Table) -> _Sited:
-    places = tuple((key, _spot(path)) for key, path in outputs(folder))
-    return _Sited(table=table, recursive=folder.recursive, inbox=_spot(folder.inbox), outputs=places)
+def _sited(folder: Folder, table: Table, known: Mapping[Path, _Identity]) -> _Sited:
+    places = tuple((key, _spot(path, known)) for key, path in outputs(folder))
+    return _Sited(table=table, recursive=folder.recursive, inbox=_spot(folder.inbox, known), outputs=places)
 
 
 def _own(one: _Sited) -> None:
@@ -92,13 +97,20 @@ def _between(one: _Sited, other: _Sited) -> None:
         one.table.fault("inbox", f"lies in the inbox of {other.whose}{and_so}", "keep the two apart")
 
 
-def _spot(path: Path) -> _Spot:
-    return _Spot(identity=_identity(path), around=frozenset(map(_identity, (path, *path.parents))))
+def _spot(path: Path, known: Mapping[Path, _Identity]) -> _Spot:
+    return _Spot(identity=known[path], around=frozenset(known[around] for around in (path, *path.parents)))
 
 
-def _identity(path: Path) -> _Identity:
+def _identities(paths: Iterable[Path]) -> Mapping[Path, _Identity]:
+    """Asked all at once, so that a disk that does not answer is waited for only once."""
+    asking = {path: Threads().submit(path.stat) for path in paths}
+    wait(asking.values(), timeout=ANSWER_S)
+    return {path: _identity(path, asked) for path, asked in asking.items()}
+
+
+def _identity(path: Path, asked: Future[os.stat_result]) -> _Identity:
     try:
-        status = path.stat()
+        status = asked.result(timeout=0)
     except OSError:
         return path
     return status.st_dev, status.st_ino

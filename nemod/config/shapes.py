@@ -3,7 +3,6 @@
 A value that is wrong is reported and its default is taken, so that one fault hides no other.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TypeVar
 from nemod.config.problem import Problem, did_you_mean, key_text
 from nemod.config.sources import Source
 from nemod.config.units import UnitError, shown
+from nemod.threads import resolved
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -165,6 +165,6 @@ def path_in(base: Path, home: Path) -> Callable[[object], Path]:
         if _VARIABLE.match(written):
             raise UnitError(f"{shown(written)}: variables are not expanded", 'write "~/…" or the whole path')
         # Without links and "..", so that comparing two paths later says whether they are the same place.
-        return Path(os.path.realpath(base / (home / written[2:] if written.startswith("~") else Path(written))))
+        return resolved(base / (home / written[2:] if written.startswith("~") else Path(written)))
 
     return read

@@ -10,7 +10,7 @@ Rules kept here:
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +20,7 @@ from typing import Any
 from nemod import logs
 from nemod.config.model import Folder
 from nemod.daemon.handover import clear
-from nemod.daemon.locks import Busy, Lock
+from nemod.daemon.locks import Busy, Claim
 from nemod.daemon.timers import Timers
 from nemod.failure import Failure, Kind
 from nemod.intake.intake import Intake
@@ -39,6 +39,8 @@ AWAY_EVERY_S = 2.0
 GUARD_EVERY_S = 1.0
 #: After this long without an answer a folder is held: a look may list a hundred thousand files, a glance asks for a few.
 LOOK_S, GLANCE_S = 60.0, 10.0
+#: How long an errand in a folder that is given up may take to its own end.
+PART_S = 2.0
 #: What is added to the moment at which a file could be at rest, so that clocks and rounding never cost a second look.
 MARGIN_S = 0.02
 
@@ -46,9 +48,9 @@ MARGIN_S = 0.02
 @dataclass(slots=True, kw_only=True)
 class _Inlet:
     intake: Intake
-    lock: Lock | None = None
+    claim: Claim | None = None
     away: bool = False
-    taken: bool = False  # by another daemon
+    taken: Failure | None = None  # another daemon has it, or what belongs to it
     moving: bool = True  # before the first look nobody knows
     errand: asyncio.Task[None] | None = None
     since: float = field(default_factory=time.monotonic)  # when the errand began
@@ -103,26 +105,33 @@ class Inlets:
         for name in self._inlets:
             self.poke(name)
 
-    async def configure(self, folders: Iterable[Folder], *, settle_s: float) -> frozenset[str]:
-        """Watch these folders from now on, and no others; returns those that another daemon has."""
-        wanted = {f.name: f for f in folders}
-        for name in [n for n, i in self._inlets.items() if wanted.get(n) != i.intake.folder]:
-            inlet = self._inlets.pop(name)
-            if inlet.errand is not None:
-                inlet.errand.cancel()
-            await asyncio.to_thread(self._watcher.unwatch, name)
-            if inlet.lock is not None:
-                inlet.lock.release()
-            # What held it was said of the old words; nobody would be left to take it back, should the inbox be there again.
-            await self._desk(Ledger.unhold, folder_scope(name))
+    async def configure(self, folders: Iterable[Folder], *, settle_s: float) -> tuple[str, ...]:
+        """Watch these folders from now on, and no others; returns why another daemon forbids one, in sentences."""
+        wanted, greeted = {f.name: f for f in folders}, list[asyncio.Task[None]]()
+        changed = [n for n, i in self._inlets.items() if wanted.get(n) != i.intake.folder]
+        await self._part({name: self._inlets.pop(name) for name in changed})
         for name, folder in wanted.items():
             if name not in self._inlets:
                 inlet = self._inlets[name] = _Inlet(intake=Intake(folder, self._desk, settle_s=settle_s))
                 self._begin(inlet, self._greet(name, inlet), GLANCE_S)
-        if greeted := [inlet.errand for inlet in self._inlets.values() if inlet.errand is not None]:
+                greeted.extend([] if inlet.errand is None else [inlet.errand])
+        if greeted:
             await asyncio.wait(greeted, timeout=GLANCE_S)
         self.poke_all()
-        return frozenset(name for name, inlet in self._inlets.items() if inlet.taken)
+        return tuple(i.taken.detail for i in self._inlets.values() if i.taken is not None)
+
+    async def _part(self, inlets: Mapping[str, _Inlet]) -> None:
+        """Let go of inboxes; one that hangs keeps its thread, and what that brings back is dropped."""
+        if errands := [inlet.errand for inlet in inlets.values() if inlet.errand is not None and not inlet.silent]:
+            await asyncio.wait(errands, timeout=PART_S)
+        for name, inlet in inlets.items():
+            if inlet.errand is not None:
+                inlet.errand.cancel()
+            await asyncio.to_thread(self._watcher.unwatch, name)
+            if inlet.claim is not None:
+                inlet.claim.release()
+            # What held it was said of the old words; nobody would be left to take it back, should the inbox be there again.
+            await self._desk(Ledger.unhold, folder_scope(name))
 
     async def close(self) -> None:
         """Stop watching and let go of the inboxes."""
@@ -131,8 +140,8 @@ class Inlets:
                 inlet.errand.cancel()
         await asyncio.to_thread(self._watcher.close)
         for inlet in self._inlets.values():
-            if inlet.lock is not None:
-                inlet.lock.release()
+            if inlet.claim is not None:
+                inlet.claim.release()
 
     async def guard(self) -> None:
         """Notice inboxes that went away or came back, and folders that do not answer: nobody else tells of them."""
@@ -188,7 +197,14 @@ class Inlets:
     async def _glance(self, name: str, inlet: _Inlet) -> None:
         """See whether it is still the same folder, and whether the places beside it answer at all."""
         await asyncio.to_thread(_touch, inlet.places)
-        if not inlet.away and not await asyncio.to_thread(self._watcher.alive, name):
+        if inlet.away or inlet.claim is None:
+            return
+        try:
+            await self._hold_on(inlet, inlet.claim)  # a place may have come into being, or be another folder now
+        except InboxUnavailable as error:
+            await self._gone_away(name, inlet, error)
+            return
+        if not await asyncio.to_thread(self._watcher.alive, name):
             self.poke(name)
 
     async def _look(self, name: str, inlet: _Inlet) -> None:
@@ -225,29 +241,25 @@ class Inlets:
             InboxUnavailable: it is away, or another daemon has it.
         """
         folder = inlet.intake.folder
-        if inlet.lock is not None:
-            inlet.lock.release()
-            inlet.lock = None
-        inlet.taken = False
-        try:
-            inlet.lock = await asyncio.to_thread(Lock, folder.inbox)
-        except Busy:
-            inlet.taken = True
-            raise InboxUnavailable(
-                Failure(
-                    kind=Kind.NOT_WRITABLE,
-                    detail="Another nemod watches this inbox.",
-                    hint="Stop it, or give the two different inboxes.",
-                )
-            ) from None
-        except OSError:
-            inlet.lock = None  # looking at it will say what is wrong
+        if inlet.claim is not None:
+            inlet.claim.release()
+        inlet.claim, inlet.taken = Claim(folder.inbox, inlet.places), None
+        await self._hold_on(inlet, inlet.claim)
         remote = (await asyncio.to_thread(file_system, folder.inbox)).remote
         watching = await asyncio.to_thread(
             self._watcher.watch, name, folder.inbox, recursive=folder.recursive, remote=remote, exclude=inlet.places
         )
         level = logging.WARNING if watching.note else logging.INFO
         log.log(level, "intake.watching", folder=name, inbox=str(folder.inbox), method=watching.method, note=watching.note)
+
+    async def _hold_on(self, inlet: _Inlet, claim: Claim) -> None:
+        try:
+            await asyncio.to_thread(claim.take)
+        except Busy as busy:
+            claim.release()
+            hint = "Stop it, or give the two different folders."
+            inlet.taken = Failure(kind=Kind.NOT_WRITABLE, detail=str(busy), hint=hint)
+            raise InboxUnavailable(inlet.taken) from None
 
     async def _gone_away(self, name: str, inlet: _Inlet, error: InboxUnavailable) -> None:
         inlet.moving = False

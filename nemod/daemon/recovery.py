@@ -20,9 +20,8 @@ async def recover(desk: Desk, outboxes: Iterable[Path]) -> None:
     """Take back what a killed daemon held, and sweep these outboxes and all that the ledger's jobs had.
 
     Raises:
-        LedgerError: the ledger is damaged; nothing was written.
+        LedgerError: the ledger cannot be written.
     """
-    await desk(Ledger.check)
     if recovered := await desk(Ledger.recover):
         log.info("daemon.recovered", jobs=recovered)
     keep, ours = await desk(Ledger.open_folders), await desk(Ledger.work_folders)

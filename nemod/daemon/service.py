@@ -25,11 +25,10 @@ from nemod.daemon.examine import Examiner
 from nemod.daemon.fleet import Fleet, Refit
 from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
-from nemod.daemon.locks import Busy
+from nemod.daemon.locks import Busy, Seat
 from nemod.daemon.mailbox import Verb, answer
 from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
-from nemod.daemon.threads import Threads
 from nemod.daemon.timers import Timers
 from nemod.engines.base import EngineName
 from nemod.failure import Kind, NemodError
@@ -37,6 +36,7 @@ from nemod.intake.mounts import file_system
 from nemod.job import Job, JobId, JobState, Lane, Move, next_engine
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
+from nemod.threads import Threads
 
 log = logs.get(__name__)
 
@@ -101,6 +101,7 @@ class Service:
         *,
         reread: Callable[[], Config | tuple[Problem, ...]],
         available: Callable[[Folder], frozenset[EngineName]] | None = None,
+        seat: Seat | None = None,
         once: bool = False,
     ) -> None:
         """Prepare; nothing is touched before `run`.
@@ -112,6 +113,7 @@ class Service:
             ffmpeg: who checks outputs.
             reread: reads the config again.
             available: which engines a folder may use; None: any.
+            seat: held by the caller for as long as this runs; looked after here.
             once: end when nothing is left that could be done now.
         """
         self.config = config
@@ -120,6 +122,7 @@ class Service:
         self._fleet = Fleet(refit, available)
         self._ffmpeg = ffmpeg
         self._reread = reread
+        self._seat = seat
         self._once = once
         self._running: dict[JobId, _Held] = {}
         self._failed = 0
@@ -136,7 +139,7 @@ class Service:
 
         Raises:
             LedgerError: the ledger cannot be used.
-            Busy: another daemon has one of the inboxes.
+            Busy: another daemon stands in the way of a folder; nothing was changed.
         """
         loop = asyncio.get_running_loop()
         loop.set_default_executor(Threads())
@@ -144,13 +147,14 @@ class Service:
         desk = Desk(open_ledger(self._state), patient=not self._once)
         inlets = Inlets(desk, self._timers, loop, arrived=self._work.set)
         try:
+            await desk(Ledger.check)
+            self._timers.start()
+            if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
+                raise Busy("\n".join(taken))
             await recover(desk, (f.outbox for f in self.config.folders))
             self._fleet.equip(self.config)
             runner = self._runner(desk)
             await self._fleet.check(desk, EngineName.LOCAL)
-            self._timers.start()
-            if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
-                raise Busy(", ".join(sorted(taken)))
             self._signals(loop)
             self._arm(inlets)
             ready()
@@ -317,6 +321,8 @@ class Service:
             await self._mail.wait()
             self._mail.clear()
             await desk(Ledger.still_there)
+            if self._seat is not None:
+                await asyncio.to_thread(self._seat.keep)
             now_version = await desk(Ledger.data_version)
             if now_version == version:
                 continue
@@ -375,9 +381,8 @@ class Service:
             if isinstance(fresh, Config):
                 if fresh.settings.ffmpeg != self.config.settings.ffmpeg:
                     log.warning("config.later", why="Another ffmpeg is used from the next start on.")
-                mended = fresh.nemo != self.config.nemo
-                self.config = fresh
-                await self._refit(desk, mended=mended)
+                before, self.config = self.config, fresh
+                await self._refit(desk, mended=fresh.nemo != before.nemo)
                 await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)
                 self._arm(inlets)
                 self._work.set()

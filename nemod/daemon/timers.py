@@ -3,9 +3,13 @@
 Traps of APScheduler 3.11, each with its remedy here: past dates are dropped after a second by default
 (`misfire_grace_time=None`, `coalesce=True`); plain functions run in a thread (callbacks are coroutines); re-arming a job
 while its coroutine runs loses the new date, and `shutdown` cancels running coroutines (they never wait for anything).
+It goes by the wall clock alone: set back by a day, every alarm would be a day late. So the clocks are compared each second, and
+when the wall clock has moved against the steady one every alarm rings at once; who is woken reads the truth and sets a new one.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +17,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 #: An alarm is never set further away than this, so that a suspend or a changed clock delays nothing for long.
 FURTHEST_S = 60.0
+#: How often the clocks are compared, and how far they may differ: ordinary corrections are slow.
+COMPARE_EVERY_S, JUMP_S = 1.0, 2.0
 
 
 class Timers:
@@ -23,14 +29,18 @@ class Timers:
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
+        self._comparing: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to ring; needs a running loop."""
         logging.getLogger("apscheduler.executors").setLevel(logging.NOTSET)
         self._scheduler.start()
+        self._compare(asyncio.get_running_loop(), _difference())
 
     def stop(self) -> None:
         """Ring no more."""
+        if self._comparing is not None:
+            self._comparing.cancel()
         if self._scheduler.running:
             # An alarm that rings in this moment is cancelled, which APScheduler would tell with a traceback.
             logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
@@ -49,6 +59,17 @@ class Timers:
         """Ring once after so many seconds; replaces an alarm of that name."""
         moment = datetime.now(UTC) + timedelta(seconds=seconds)
         self._scheduler.add_job(_ring(call), "date", run_date=moment, id=name, replace_existing=True)
+
+    def _compare(self, loop: asyncio.AbstractEventLoop, before: float) -> None:
+        if abs((now := _difference()) - before) > JUMP_S:
+            for alarm in self._scheduler.get_jobs():
+                alarm.modify(next_run_time=datetime.now(UTC))
+            before = now
+        self._comparing = loop.call_later(COMPARE_EVERY_S, self._compare, loop, before)
+
+
+def _difference() -> float:
+    return time.time() - time.monotonic()
 
 
 def _ring(call: Callable[[], None]) -> Callable[[], object]:

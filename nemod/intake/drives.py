@@ -16,6 +16,7 @@ from nemod.failure import Failure, Kind
 from nemod.intake.mounts import Mount, holding, mounts
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
+from nemod.threads import resolved
 
 
 async def unplugged(desk: Desk, place: Path) -> Failure | None:
@@ -37,7 +38,7 @@ def away(places: Iterable[Path], known: Mapping[Path, Path]) -> frozenset[Path]:
     """Those places that lie on a drive which one of them is known to have lain on, and which is not mounted."""
     found, all_places = mounts(), frozenset(places)
     drives = {known[place] for place in all_places & known.keys()}
-    return frozenset(p for p in all_places if any(is_away(found, Path(os.path.realpath(p)), drive) for drive in drives))
+    return frozenset(p for p in all_places if any(is_away(found, resolved(p), drive) for drive in drives))
 
 
 def is_away(found: Iterable[Mount], real: Path, known: Path | None) -> bool:

@@ -6,7 +6,8 @@ Rules kept here:
 - each folder has an observer of its own, so that a share that hangs takes nobody along, and forgetting one is stopping it;
 - folders that events do not reach (network, FUSE, the system's watch limit) are polled.
 
-One call at a time for each name. Every call may wait for the file system, so make it off the event loop.
+A call that hangs may be given up: what it finds later is not watched. Every call may wait for the file system, so make it off
+the event loop.
 """
 
 import errno
@@ -17,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -65,6 +66,8 @@ class Watcher:
         self._poke = poke
         self._poll_s = poll_s
         self._watches: dict[str, _Watch] = {}
+        self._wanted: dict[str, object] = {}  # by whose call; one that comes back late is not wanted any more
+        self._one = Lock()
 
     def watch(
         self, name: str, inbox: Path, *, recursive: bool, remote: bool, exclude: frozenset[Path] = frozenset()
@@ -82,6 +85,7 @@ class Watcher:
             InboxUnavailable: it cannot be read now.
         """
         self.unwatch(name)
+        mine = self._wanted[name] = object()
         found = identity(inbox)
         # Resolved, because inotify would watch a link and not the folder behind it.
         root = os.path.realpath(inbox)
@@ -101,12 +105,20 @@ class Watcher:
                 observer = _observe_polling(handler, root, recursive=recursive, poll_s=self._poll_s)
             except OSError as error:
                 raise unavailable(error) from error
-        self._watches[name] = _Watch(inbox=inbox, identity=found, observer=observer)
+        with self._one:
+            late = self._wanted.get(name) is not mine
+            if not late:
+                self._watches[name] = _Watch(inbox=inbox, identity=found, observer=observer)
+        if late:
+            _stop([observer])
         return watching
 
     def unwatch(self, name: str) -> None:
         """Stop watching a folder; one that is not watched is none the worse."""
-        if watch := self._watches.pop(name, None):
+        with self._one:
+            self._wanted.pop(name, None)
+            watch = self._watches.pop(name, None)
+        if watch is not None:
             _stop([watch.observer])
 
     def alive(self, name: str) -> bool:
@@ -120,8 +132,10 @@ class Watcher:
 
     def close(self) -> None:
         """Stop all watches."""
-        observers = [watch.observer for watch in self._watches.values()]
-        self._watches.clear()
+        with self._one:
+            observers = [watch.observer for watch in self._watches.values()]
+            self._watches.clear()
+            self._wanted.clear()
         _stop(observers)
 
 

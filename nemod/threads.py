@@ -4,14 +4,19 @@ The usual pool has few threads and is joined when the process ends; a mount that
 SIGTERM would wait for a network that is down. These die with the process.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from threading import Thread
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: How long a disk may take to say what a path is; one that sleeps needs seconds to wake up.
+ANSWER_S = 3.0
 
 
 class Threads(ThreadPoolExecutor):  # asyncio takes no other kind
@@ -25,6 +30,23 @@ class Threads(ThreadPoolExecutor):  # asyncio takes no other kind
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is called
         """Nothing is waited for."""
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """What a call returns that asks a disk.
+
+    Raises:
+        TimeoutError: the disk does not answer; as other errors of a disk it is an OSError.
+    """
+    return Threads().submit(call).result(ANSWER_S)
+
+
+def resolved(path: Path) -> Path:
+    """A path without links and ".."; as far as its words alone tell where the disk does not answer."""
+    try:
+        return Path(patiently(partial(os.path.realpath, path)))
+    except TimeoutError:
+        return Path(os.path.abspath(path))  # noqa: PTH100 - the one that follows no links
 
 
 def _carry_out(future: Future[T], call: Callable[[], T]) -> None:
