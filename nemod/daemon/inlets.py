@@ -63,6 +63,13 @@ class _Inlet:
         folder = self.intake.folder
         return frozenset(p for p in (folder.outbox, folder.originals, folder.failed) if p is not None)
 
+    def give_up(self) -> None:
+        """Begin nothing more, and let others have the inbox."""
+        if self.errand is not None:
+            self.errand.cancel()
+        if self.claim is not None:
+            self.claim.release()
+
 
 class Inlets:
     """Folders by name; `turn` is their loop."""
@@ -122,26 +129,22 @@ class Inlets:
 
     async def _part(self, inlets: Mapping[str, _Inlet]) -> None:
         """Let go of inboxes; one that hangs keeps its thread, and what that brings back is dropped."""
-        if errands := [inlet.errand for inlet in inlets.values() if inlet.errand is not None and not inlet.silent]:
-            await asyncio.wait(errands, timeout=PART_S)
-        for name, inlet in inlets.items():
-            if inlet.errand is not None:
-                inlet.errand.cancel()
+        try:
+            if errands := [inlet.errand for inlet in inlets.values() if inlet.errand is not None and not inlet.silent]:
+                await asyncio.wait(errands, timeout=PART_S)
+        finally:
+            for inlet in inlets.values():
+                inlet.give_up()
+        for name in inlets:
             await asyncio.to_thread(self._watcher.unwatch, name)
-            if inlet.claim is not None:
-                inlet.claim.release()
             # What held it was said of the old words; nobody would be left to take it back, should the inbox be there again.
             await self._desk(Ledger.unhold, folder_scope(name))
 
     async def close(self) -> None:
         """Stop watching and let go of the inboxes."""
         for inlet in self._inlets.values():
-            if inlet.errand is not None:
-                inlet.errand.cancel()
+            inlet.give_up()
         await asyncio.to_thread(self._watcher.close)
-        for inlet in self._inlets.values():
-            if inlet.claim is not None:
-                inlet.claim.release()
 
     async def guard(self) -> None:
         """Notice inboxes that went away or came back, and folders that do not answer: nobody else tells of them."""

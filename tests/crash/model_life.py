@@ -138,7 +138,8 @@ class Life:
         """Look at every inbox once; whether something in them still moves."""
         for name, inlet in list(self._inlets._inlets.items()):
             self._inlets._poked.discard(name)
-            await self._inlets._look(name, inlet)
+            if self._inlets._inlets.get(name) is inlet:  # a reload may just have taken it away
+                await self._inlets._look(name, inlet)
         return any(inlet.moving for inlet in self._inlets._inlets.values())
 
     async def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Two daemons that want the same: a ledger, an inbox, or what the other one writes. One of them works, the other says why not."""
+"""Two daemons that want the same: a ledger, an inbox, or what the other writes. One of them works, the other says why not."""
 
 import os
 import shutil
@@ -38,9 +38,9 @@ def watching(machine: Machine, inbox: Path, outbox: Path, *lines: str) -> None:
     machine.configure(f'{CONFIG}[folders.in]\n{places}\npreset = "discord"\n{more}\n')
 
 
-def begin(machine: Machine) -> subprocess.Popen[bytes]:
-    """Start a daemon without waiting for it."""
-    argv = [sys.executable, "-m", "nemod", "run"]
+def begin(machine: Machine, *words: str) -> subprocess.Popen[bytes]:
+    """Start a command without waiting for it."""
+    argv = [sys.executable, "-m", "nemod", *words]
     with (machine.home / f"log {machine.state_name}").open("ab") as log:
         return subprocess.Popen(argv, env=machine.env(), cwd=machine.home, stdout=subprocess.DEVNULL, stderr=log)
 
@@ -85,31 +85,25 @@ def test_one_inbox_has_one_daemon_whatever_it_is_called(own: Machine, other: Mac
     assert own.stop() == 0
 
 
-def test_of_many_that_start_at_once_exactly_one_works(own: Machine, tiny: Path) -> None:
-    """On one ledger, and on one inbox with a ledger each; all the others end with the same code, and commands disturb nobody."""
+@pytest.mark.parametrize("ledgers", [1, AT_ONCE], ids=["one ledger", "a ledger each"])
+def test_of_many_that_start_at_once_exactly_one_works(own: Machine, tiny: Path, ledgers: int) -> None:
+    """On one ledger, or on one inbox with a ledger each; the others end with the same code, and commands disturb nobody."""
     inbox = own.folder("in")
-    for states in (["state"] * AT_ONCE, [f"state {number}" for number in range(AT_ONCE)]):
-        machines = [Machine(home=own.home, state_name=state) for state in states]
-        commands = [[sys.executable, "-m", "nemod", *words] for words in (("status",), ("doctor",), ("jobs", "cancel", "1"))]
-        beside = [
-            subprocess.Popen(argv, env=own.env(), cwd=own.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for argv in commands * 2
-        ]
-        begun = [begin(machine) for machine in machines]
-        try:
-            eventually(lambda: sum(one.poll() is not None for one in begun) >= AT_ONCE - 1, own.told)
-            codes = [one.poll() for one in begun]
-            assert sorted(codes, key=str) == [3] * (AT_ONCE - 1) + [None], codes
-            name = f"{len(states)} {states[-1]}.mp4"
-            shutil.copy(tiny, inbox / name)
-            eventually((inbox / "originals" / name).exists)  # before another ledger may have the inbox
-        finally:
-            for one in begun:
-                one.terminate()
-                one.wait(PATIENCE_S)
-            for command in beside:
-                command.wait(PATIENCE_S)
-    assert len(list((inbox / "done").glob("*.mp4"))) == 2
+    machines = [Machine(home=own.home, state_name=f"state {number % ledgers}") for number in range(AT_ONCE)]
+    begun = [begin(machine, "run") for machine in machines]
+    beside = [begin(machines[0], *words) for words in (("status",), ("doctor",), ("jobs", "cancel", "1"))]
+    try:
+        eventually(lambda: sum(one.poll() is not None for one in begun) >= AT_ONCE - 1, own.told)
+        codes = [one.poll() for one in begun]
+        assert sorted(codes, key=str) == [3] * (AT_ONCE - 1) + [None], codes
+        shutil.copy(tiny, inbox / "a.mp4")
+        eventually((inbox / "originals" / "a.mp4").exists)
+    finally:
+        for one in begun:
+            one.terminate()
+        for one in (*begun, *beside):
+            one.wait(PATIENCE_S)
+    assert [path.name for path in (inbox / "done").glob("*.mp4")] == ["a.mp4"]
 
 
 def test_two_daemons_never_feed_each_other(own: Machine, other: Machine, tiny: Path, tmp_path: Path) -> None:
