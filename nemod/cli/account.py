@@ -33,7 +33,6 @@ from nemod.config.model import Nemo
 from nemod.config.places import account_file
 from nemod.daemon.mailbox import Verb
 from nemod.daemon.purse import day_of
-from nemod.daemon.threads import Threads
 from nemod.engines.nemo import client
 from nemod.engines.nemo.account import Account, Credentials, Origin
 from nemod.engines.nemo.client import Client, CloudError, skill_of
@@ -42,6 +41,7 @@ from nemod.failure import Kind
 from nemod.host.doctor import ORIGINS
 from nemod.ledger.ledger import Ledger
 from nemod.text import safe
+from nemod.threads import Threads
 from nemod.views import Sheet
 
 #: More than any token has; what is piped in by mistake may have no end.

@@ -323,8 +323,7 @@ class Service:
             await desk(Ledger.still_there)
             if self._seat is not None:
                 await asyncio.to_thread(self._seat.keep)
-            now_version = await desk(Ledger.data_version)
-            if now_version == version:
+            if (now_version := await desk(Ledger.data_version)) == version:
                 continue
             version = now_version
             folders = {f.name: f for f in self.config.folders}
@@ -381,8 +380,8 @@ class Service:
             if isinstance(fresh, Config):
                 if fresh.settings.ffmpeg != self.config.settings.ffmpeg:
                     log.warning("config.later", why="Another ffmpeg is used from the next start on.")
-                before, self.config = self.config, fresh
-                await self._refit(desk, mended=fresh.nemo != before.nemo)
+                mended, self.config = fresh.nemo != self.config.nemo, fresh
+                await self._refit(desk, mended=mended)
                 await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)
                 self._arm(inlets)
                 self._work.set()
