@@ -4,5 +4,5 @@ import os
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait for a moment, a process or a socket."""
-    return (os.cpu_count() or 1) + 1
+    """More than there are cores: many tests wait for a moment, a process or a socket."""
+    return (os.cpu_count() or 1) * 2

@@ -14,7 +14,7 @@ from nemod.job import JobState
 from tests.support.clips import clip
 from tests.support.daemon import Machine, eventually, every, leftovers, machine
 
-BURST = 1000 if os.environ.get("NEMOD_SLOW") else 60
+BURST = 1000 if os.environ.get("NEMOD_SLOW") else 24
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,7 @@ def test_a_token_lies_in_its_own_file_and_nowhere_else(
     own.configure(own.config.read_text().replace("[nemod]", '[nemod]\nlog_level = "debug"', 1))
     own.configure(
         own.config.read_text() + '[nemo]\npoll_interval = "300ms"\nrecheck_first = "300ms"\nrecheck_every = "300ms"\n'
+        "recheck_times = 100\n"
     )
     own.more_env["NEMO_API_URL"] = sandbox.url
     own.state.mkdir(mode=0o777)

@@ -10,7 +10,7 @@ from tests.nemo.place import Place
 from tests.support.clips import make_clip
 from tests.support.cloud import cloud
 
-MANY = 100 if os.environ.get("NEMOD_SLOW") else 30
+MANY = 100 if os.environ.get("NEMOD_SLOW") else 12
 
 
 async def test_many_jobs_at_once(tmp_path: Path) -> None:
