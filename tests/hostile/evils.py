@@ -9,7 +9,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import repeat
 
@@ -153,7 +153,7 @@ EVILS: Mapping[str, Evil] = {
     "drip": _endless(b"", b"H", every_s=1),
     "drip headers": _endless(b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x", every_s=1),
     "drip body": _endless(_OPEN, b" ", every_s=1),
-    "storm": _endless(b"", head(status="103 Early") * 500),
+    "storm": replace(_endless(b"", head(status="103 Early") * 500), slow=True),
     "heartbeats": _endless(_STREAM, b": beat\n\ndata: heartbeat\n\n", every_s=0.2),
     # The frame
     "garbage": _fixed(bytes(range(256)) * 40),
