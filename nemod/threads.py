@@ -24,12 +24,17 @@ class Threads(ThreadPoolExecutor):  # asyncio takes no other kind
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Begin a call."""
-        future: Future[T] = Future()
-        Thread(target=_carry_out, args=(future, partial(fn, *args, **kwargs)), daemon=True).start()
-        return future
+        return begin(partial(fn, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is called
         """Nothing is waited for."""
+
+
+def begin(call: Callable[[], T]) -> Future[T]:
+    """Carry out a call in a thread that dies with the process."""
+    future: Future[T] = Future()
+    Thread(target=_carry_out, args=(future, call), daemon=True).start()
+    return future
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -38,7 +43,7 @@ def patiently(call: Callable[[], T]) -> T:
     Raises:
         TimeoutError: the disk does not answer; as other errors of a disk it is an OSError.
     """
-    return Threads().submit(call).result(ANSWER_S)
+    return begin(call).result(ANSWER_S)
 
 
 def resolved(path: Path) -> Path:

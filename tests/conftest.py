@@ -1,8 +1,29 @@
-"""What holds for the whole suite: how many tests run at once."""
+"""What holds for the whole suite: how many tests run at once, a machine of one's own, and a video that costs nothing."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clips import make_clip
+from tests.support.daemon import Machine, machine
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are cores: many tests wait for a moment, a process or a socket."""
     return (os.cpu_count() or 1) * 2
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Machine]:
+    """An empty machine for one test."""
+    with machine(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of video that fits and plays inline as it is, its index first."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.mp4"
+    return make_clip(path, seconds=1, size=(160, 120), extra_args=["-movflags", "+faststart"])

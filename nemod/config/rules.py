@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nemod.config.model import Folder
 from nemod.config.shapes import Table
-from nemod.threads import ANSWER_S, Threads
+from nemod.threads import ANSWER_S, begin
 
 #: What makes a place itself: the disk's own answer, which knows about case and bind mounts, or the path when it is not there.
 _Identity = tuple[int, int] | Path
@@ -103,7 +103,7 @@ def _spot(path: Path, known: Mapping[Path, _Identity]) -> _Spot:
 
 def _identities(paths: Iterable[Path]) -> Mapping[Path, _Identity]:
     """Asked all at once, so that a disk that does not answer is waited for only once."""
-    asking = {path: Threads().submit(path.stat) for path in paths}
+    asking = {path: begin(path.stat) for path in paths}
     wait(asking.values(), timeout=ANSWER_S)
     return {path: _identity(path, asked) for path, asked in asking.items()}
 

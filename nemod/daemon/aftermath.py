@@ -15,7 +15,7 @@ from typing import assert_never
 
 from nemod import logs
 from nemod.daemon.examine import Examiner
-from nemod.daemon.handover import Handover, clear, published
+from nemod.daemon.handover import Handover, clear, too_late
 from nemod.delivery.publish import clear_work
 from nemod.engines.base import EngineName
 from nemod.failure import Again, Cancel, Decision, Fail, Failure, Hold, Kind, NemodError, Next, Park, Scope, decide
@@ -99,8 +99,7 @@ class Aftermath:
         current = await self.desk(Ledger.job, job)
         if current is None:
             return
-        late = current.delivered_bytes is not None or current.failing is not None
-        if late or await asyncio.to_thread(published, current):
+        if await asyncio.to_thread(too_late, current):
             await self.desk(Ledger.move, job, Move.YIELD, now=self.clock())
             return
         await self.close(current, failure)

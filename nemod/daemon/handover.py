@@ -249,8 +249,17 @@ async def clear(job: Job) -> None:
         await asyncio.to_thread(publish.clear_work, attempt.folder)
 
 
-def published(job: Job) -> bool:
-    """Whether its output, or a part of it, lies in the outbox without being recorded: a kill came between the two."""
+def too_late(job: Job) -> bool:
+    """Whether its end is decided, or its output lies in the outbox already, of which a kill kept the record."""
+    return decided(job) or _published(job)
+
+
+def decided(job: Job) -> bool:
+    """Whether it is delivered, or about to fail, as the ledger knows."""
+    return job.delivered_bytes is not None or job.failing is not None
+
+
+def _published(job: Job) -> bool:
     attempt = job.attempt
     if attempt is None or job.target is None or not isinstance(attempt.verdict, Accept):
         return False

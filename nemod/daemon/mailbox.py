@@ -1,8 +1,11 @@
 """What people ask of jobs: applied by the daemon when it reads its mailbox, or by the command itself when no daemon runs.
 
-A word is struck from the mailbox in the transaction that does what it says, so that a kill neither loses it nor does it twice.
+Rules kept here:
+- a word is struck from the mailbox in the transaction that does what it says: a kill neither loses it nor does it twice;
+- disks are looked at before: one that hangs must not keep the ledger.
 """
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,9 +13,9 @@ from enum import StrEnum
 
 from nemod.config.model import Folder
 from nemod.daemon.asking import no_session, under_way
-from nemod.daemon.handover import clear, published
+from nemod.daemon.handover import clear, decided, too_late
 from nemod.daemon.source import fingerprint_of
-from nemod.job import Job, JobId, JobState, Move
+from nemod.job import Fingerprint, Job, JobId, JobState, Move
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, Request, engine_scope, folder_scope
 
@@ -28,6 +31,14 @@ class Verb(StrEnum):
     ASK = "ask"
     RELOAD = "reload"
     ACCOUNT = "account"  # it was changed; about no job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the disks say that a word depends on: whether it is too late to cancel, and what lies where the source was."""
+
+    too_late: bool = False
+    source: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +62,44 @@ async def answer(desk: Desk, request: Request, folders: Mapping[str, Folder], *,
     if request.verb not in set(Verb) or request.job is None:  # by a newer command
         return Answer(done=False, says=f'This nemod does not know how to "{request.verb}".')
     before = await desk(Ledger.job, request.job)
-    answered = await desk(_apply, request, request.job, folders, now=now)
+    seen = Seen() if before is None else await asyncio.to_thread(look, before, Verb(request.verb))
+    answered = await desk(_apply, request, request.job, folders, seen, now=now)
     ends = request.verb in {Verb.CANCEL, Verb.PAY_AGAIN} and answered.done and answered.running is None
     if ends and before is not None:
         await clear(before)
     return answered
 
 
-def _apply(ledger: Ledger, request: Request, job_id: JobId, folders: Mapping[str, Folder], *, now: float) -> Answer:
+def _apply(ledger: Ledger, request: Request, job_id: JobId, folders: Mapping[str, Folder], seen: Seen, *, now: float) -> Answer:
     with ledger.transaction():
-        answered = apply(ledger, Verb(request.verb), job_id, folders, now=now, text=request.text)
+        answered = apply(ledger, Verb(request.verb), job_id, folders, now=now, text=request.text, seen=seen)
         if answered.running is None:
             ledger.strike(request.id)
     return answered
 
 
+def look(job: Job, verb: Verb) -> Seen:
+    """What a word about a job must know of the disks; it takes as long as they take."""
+    match verb:
+        case Verb.CANCEL:
+            return Seen(too_late=too_late(job))
+        case Verb.RETRY | Verb.PAY_AGAIN if _lacks_source(job):
+            with suppress(OSError):
+                return Seen(source=fingerprint_of(job.source))
+        case _:
+            pass
+    return Seen()
+
+
 def apply(
-    ledger: Ledger, verb: Verb, job_id: JobId, folders: Mapping[str, Folder], *, now: float, text: str | None = None
+    ledger: Ledger,
+    verb: Verb,
+    job_id: JobId,
+    folders: Mapping[str, Folder],
+    *,
+    now: float,
+    text: str | None = None,
+    seen: Seen | None = None,
 ) -> Answer:
     """Do what was asked of a job, as far as the ledger alone can.
 
@@ -78,17 +110,19 @@ def apply(
         folders: as the config has them now.
         now: epoch seconds.
         text: the words that came with it; without any, ASK means to render again what stands in the session.
+        seen: what the disks say; None: they are asked now.
     """
     job = ledger.job(job_id)
     if job is None:
         return Answer(done=False, says=f"There is no job {job_id}.")
+    seen = look(job, verb) if seen is None else seen
     match verb:
         case Verb.CANCEL:
-            return _cancel(ledger, job, now=now)
+            return _cancel(ledger, job, seen, now=now)
         case Verb.RETRY:
-            return _retry(ledger, job, folders, now=now, pay_again=False)
+            return _retry(ledger, job, folders, seen, now=now, pay_again=False)
         case Verb.PAY_AGAIN:
-            return _retry(ledger, job, folders, now=now, pay_again=True)
+            return _retry(ledger, job, folders, seen, now=now, pay_again=True)
         case Verb.RELEASE:
             return _release(ledger, job, now=now)
         case Verb.FIRST:
@@ -101,10 +135,10 @@ def apply(
             return Answer(done=True, says="")
 
 
-def _cancel(ledger: Ledger, job: Job, *, now: float) -> Answer:
+def _cancel(ledger: Ledger, job: Job, seen: Seen, *, now: float) -> Answer:
     if job.state is JobState.RUNNING:
         return Answer(done=True, says=f"Job {job.id} is being stopped.", running=job.id)
-    if job.delivered_bytes is not None or job.failing is not None or published(job):
+    if seen.too_late or decided(job):
         return Answer(done=False, says=f"Job {job.id} is {job.state}; it is too late to cancel it.")
     if ledger.move(job.id, Move.CANCEL, now=now):
         if job.attempt is not None:
@@ -113,23 +147,24 @@ def _cancel(ledger: Ledger, job: Job, *, now: float) -> Answer:
     return Answer(done=False, says=f"Job {job.id} is {job.state}; there is nothing to cancel.")
 
 
-def _retry(ledger: Ledger, job: Job, folders: Mapping[str, Folder], *, now: float, pay_again: bool) -> Answer:
+def _retry(ledger: Ledger, job: Job, folders: Mapping[str, Folder], seen: Seen, *, now: float, pay_again: bool) -> Answer:
     if job.asked and (why := no_session(ledger, job, folders)):
         return Answer(done=False, says=why)
-    fresh = None
-    if not job.present and not job.asked:  # what it goes on with lies in a session, not in a folder
-        with suppress(OSError):
-            fresh = fingerprint_of(job.source)
-        if fresh is None:
-            return Answer(done=False, says=f"The source of job {job.id} is no longer at {job.source}; drop it again.")
+    if _lacks_source(job) and seen.source is None:
+        return Answer(done=False, says=f"The source of job {job.id} is no longer at {job.source}; drop it again.")
     back = job.source == job.folder.inbox / job.relpath
     folder = folders.get(job.folder.name)
-    if ledger.retry(job.id, folder=folder, found=fresh, present=back, now=now, pay_again=pay_again):
+    if ledger.retry(job.id, folder=folder, found=seen.source, present=back, now=now, pay_again=pay_again):
         return Answer(done=True, says=f"Job {job.id} starts again.")
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         return Answer(done=False, says=f"The file that lies at {job.source} now is another job's.")
     hint = "`release` it" if job.state is JobState.PARKED else "only a failed or cancelled job can be retried"
     return Answer(done=False, says=f"Job {job.id} is {job.state}; {hint}.")
+
+
+def _lacks_source(job: Job) -> bool:
+    """Whether its file must be found again; what a wish goes on with lies in a session, not in a folder."""
+    return not job.present and not job.asked
 
 
 def _release(ledger: Ledger, job: Job, *, now: float) -> Answer:

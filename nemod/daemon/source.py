@@ -17,7 +17,7 @@ from typing import BinaryIO
 from nemod.delivery.transfer import alike
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Fingerprint, Job
-from nemod.media.held import NOWHERE, name_of, open_plain
+from nemod.media.held import ALLOW, FORBIDDEN, NOWHERE, name_of, open_plain
 
 
 class SourceLost(NemodError):  # noqa: N818 - a state, not an error
@@ -104,10 +104,8 @@ def _unopened(job: Job, error: OSError, *, examined: bool) -> Failure:
         case errno.ELOOP | errno.EMLINK | errno.ENXIO | errno.EISDIR:
             return _CHANGED
         case errno.EACCES | errno.EPERM:
-            detail = "The account that nemod runs as has no permission to read it."
-            hint = "Allow it with: chmod a+r FILE, and chmod a+rx for the folders above it."
             # What could be read before may have been paid for since: it waits a while.
-            return Failure(kind=Kind.TRANSIENT if examined else Kind.UNREADABLE, detail=detail, hint=hint)
+            return Failure(kind=Kind.TRANSIENT if examined else Kind.UNREADABLE, detail=FORBIDDEN, hint=ALLOW)
         case _:
             detail = f"It cannot be opened: {error.strerror or error}."
             return Failure(kind=Kind.TRANSIENT, detail=detail, hint="Check the disk or the share that it is on.")

@@ -20,6 +20,9 @@ from typing import BinaryIO
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FOLDER = Path("/proc/self/fd")
 _NAME = re.compile(rf"(?:file:)?{re.escape(str(_FOLDER))}/(\d+)")
+#: What to say and to do where one may not read.
+FORBIDDEN = "The account that nemod runs as has no permission to read it."
+ALLOW = "Allow it with: chmod a+r FILE, and chmod a+rx for the folders above it."
 #: A name that leads nowhere.
 NOWHERE = _FOLDER / "none"
 

@@ -20,7 +20,7 @@ from nemod.failure import Failure, Kind, NemodError
 from nemod.media.boxes import Boxes, read_boxes
 from nemod.media.child import Death, Finished, run
 from nemod.media.formats import HEAD_BYTES, Head, kind_of
-from nemod.media.held import open_plain
+from nemod.media.held import ALLOW, FORBIDDEN, open_plain
 from nemod.media.info import MediaInfo
 from nemod.media.measured import info_from
 
@@ -97,8 +97,7 @@ def _refuse_to_open(error: OSError) -> NoReturn:
         case errno.ENOENT | errno.ENOTDIR | errno.ESTALE:
             _fail(Kind.SOURCE_GONE, "It is no longer there.")
         case errno.EACCES | errno.EPERM:
-            hint = "Allow it with: chmod a+r FILE, and chmod a+rx for the folders above it."
-            _fail(Kind.UNREADABLE, "The account that nemod runs as has no permission to read it.", hint)
+            _fail(Kind.UNREADABLE, FORBIDDEN, ALLOW)
         case errno.ELOOP | errno.EMLINK:
             _fail(Kind.UNSUPPORTED, "It is a symbolic link, not a file.", "Drop the file itself, or a copy of it.")
         case errno.ENXIO | errno.ENODEV | errno.EISDIR | errno.EOPNOTSUPP:

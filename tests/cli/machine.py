@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from nemod.cli.main import main
+
 PATIENCE_S = 60.0
 
 
@@ -78,3 +82,19 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def inside(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """The command inside this process, on a person's machine."""
+    for name, value in home.env().items():
+        monkeypatch.setenv(name, value)
+    for name in ("NEMOD_CONFIG", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(home.path)
+
+    def run(*args: str) -> Ran:
+        code = main(args)
+        said = capsys.readouterr()
+        return Ran(code=code, out=said.out, err=said.err)
+
+    return run

@@ -7,7 +7,6 @@ one video takes are died at; NEMOD_CRASH=full takes all of them, by both signals
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from nemod.job import JobState
 from tests.crash.conftest import DEATHS, Record
 from tests.crash.world import FULL, digest
 from tests.support.clips import ffmpeg, make_clip
-from tests.support.daemon import CONFIG, Machine, eventually, leftovers, machine
+from tests.support.daemon import CONFIG, Machine, eventually, leftovers
 
 #: Counts its starts by empty folders, since it may not write, and dies at the one that stands in a file, by the signal beside.
 SCRIPT = """\
@@ -38,13 +37,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_clip(tmp_path_factory.mktemp("clips") / "clip.mkv", seconds=1, size=(160, 120), extra_args=("-crf", "1"))
     assert made.stat().st_size > 100_000
     return made
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Machine]:
-    """A machine of this test's own."""
-    with machine(tmp_path) as made:
-        yield made
 
 
 def fated(own: Machine) -> Path:

@@ -1,29 +1,13 @@
 """A machine for each module, so that a daemon is started once, and one for each test that ends its daemon."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.clips import clip, make_clip, run_ffmpeg
-from tests.support.daemon import Machine, machine
 
 slow = pytest.mark.skipif(not os.environ.get("NEMOD_SLOW"), reason="waits for minutes; set NEMOD_SLOW=1")
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Machine]:
-    """An empty machine for one test."""
-    with machine(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of video that fits and plays inline as it is, its index first."""
-    path = tmp_path_factory.mktemp("tiny") / "tiny.mp4"
-    return make_clip(path, seconds=1, size=(160, 120), extra_args=["-movflags", "+faststart"])
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from nemod.job import JobState
-from tests.support.clips import make_clip
 from tests.support.daemon import Machine, eventually, leftovers, machine
 
 NAMES = [
@@ -49,13 +48,6 @@ if sys.platform == "linux":
     NAMES += [os.fsdecode(b"caf\xe9.mp4"), "\u00e9.mp4", "Case.mp4", "case.mp4"]
 #: Each is a file's whole way through the daemon; without NEMOD_SLOW=1 every other one goes it.
 TRIED = NAMES if os.environ.get("NEMOD_SLOW") else NAMES[::2]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of video that fits as it is."""
-    path = tmp_path_factory.mktemp("tiny") / "tiny.mp4"
-    return make_clip(path, seconds=1, size=(160, 120), extra_args=["-movflags", "+faststart"])
 
 
 @pytest.fixture

@@ -18,14 +18,13 @@ from urllib.parse import quote
 
 import pytest
 
-from nemod.cli.main import main
 from nemod.engines.nemo.account import Account, AccountError
 from nemod.job import JobState
-from tests.cli.machine import Home, Ran
+from tests.cli.machine import Home, Ran, inside
 from tests.e2e.conftest import slow
 from tests.support.clips import make_clip
 from tests.support.cloud import Cloud, cloud
-from tests.support.daemon import Machine, eventually, every, machine
+from tests.support.daemon import Machine, eventually, every
 
 SECRET = "CaNaRy7_-QwErTyUiOpAsDfGhJkLzXcVbNm0123456789"  # noqa: S105 - the canary
 TOKEN = f"nmv_usr_{SECRET}"
@@ -58,13 +57,6 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield made
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Machine]:
-    """An empty machine."""
-    with machine(tmp_path) as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
 def needy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second that is too large for the preset `tight`."""
@@ -82,15 +74,7 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def nemod(home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """The command inside this process."""
-    for name, value in home.env().items():
-        monkeypatch.setenv(name, value)
-
-    def run(*args: str) -> Ran:
-        code = main(args)
-        said = capsys.readouterr()
-        return Ran(code=code, out=said.out, err=said.err)
-
-    return run
+    return inside(home, monkeypatch, capsys)
 
 
 def private(root: Path) -> list[str]:
