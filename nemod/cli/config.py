@@ -140,6 +140,7 @@ def _folder(folder: Folder) -> dict[str, Any]:
         "recursive": folder.recursive,
         "ignore": list(folder.ignore),
         "session": folder.session.value,
+        "output_name": folder.output_name,
     }
 
 

@@ -111,7 +111,7 @@ class Folder:
     after: After = After.ARCHIVE
     recursive: bool = False
     ignore: tuple[str, ...] = ()
-    output_name: str | None = None  # without its extension; None: the source's
+    output_name: str | None = None  # a template, without the extension; None: the source's name
     session: SessionScope = SessionScope.JOB
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from nemod.config import shapes
+from nemod.config import naming, shapes
 from nemod.config.builtin import builtin_presets, parse_limit
 from nemod.config.cloud import env_problem, read_nemo
 from nemod.config.model import (
@@ -34,7 +34,19 @@ from nemod.config.sources import Source, read_sources
 from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_time
 
 SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg")
-FOLDER_KEYS = ("inbox", "preset", "outbox", "originals", "failed", "engine", "after", "recursive", "ignore", "session")
+FOLDER_KEYS = (
+    "inbox",
+    "preset",
+    "outbox",
+    "originals",
+    "failed",
+    "engine",
+    "after",
+    "recursive",
+    "ignore",
+    "session",
+    "output_name",
+)
 PRESET_KEYS = (
     *("base", "limit", "max_height", "max_fps", "codec", "speed", "audio", "audio_bitrate"),
     *("start", "end", "on_impossible", "measure"),
@@ -242,6 +254,7 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
     nothing: tuple[str, ...] = ()
     ignore = table.take("ignore", shapes.texts, nothing)
     session = table.take("session", shapes.member(SessionScope), SessionScope.JOB)
+    output_name = table.take("output_name", naming.parse_template, naming.PLAIN)
     inbox = table.take("inbox", shapes.path_in(base, home), Path())
     if inbox == Path():
         return None
@@ -258,4 +271,5 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         recursive=recursive,
         ignore=ignore,
         session=session,
+        output_name=output_name,
     )

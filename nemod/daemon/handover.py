@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from nemod import logs
+from nemod.config import naming
+from nemod.config.units import format_limit, format_size
 from nemod.daemon.source import verify
 from nemod.delivery import names, originals, publish, reason, sidecar
 from nemod.engines.base import EngineName
@@ -269,12 +271,27 @@ def _published(job: Job) -> bool:
 
 def _targets(job: Job, count: int) -> Iterator[tuple[Path, ...]]:
     """Names in the outbox, in the sub-folders that the source had; those of a set share their number."""
-    stem = job.folder.output_name or names.output_stem(job.relpath)
+    stem = _stem(job)
     folder = job.folder.outbox / PurePosixPath(job.relpath).parent
     digits = len(str(count))
     tails = [f" part {n:0{digits}} of {count}{SUFFIX}" for n in range(1, count + 1)] if count > 1 else [SUFFIX]
     sets = zip(*(names.candidates(stem, tail) for tail in tails), strict=False)  # they do not end
     return (tuple(folder / name for name in named) for named in sets)
+
+
+def _stem(job: Job) -> str:
+    """What the output is called, by the folder's template."""
+    assert job.route is not None  # noqa: S101 - next_step has seen it
+    made, limit, limit_bytes = job.made, job.folder.preset.limit_bytes, job.route.limit_bytes
+    height = made.verdict.height if made is not None and isinstance(made.verdict, Accept) else None
+    facts = {
+        "stem": names.output_stem(job.relpath),
+        "preset": job.folder.preset.name,
+        "date": datetime.fromtimestamp(job.created).astimezone().date().isoformat(),
+        "height": "" if height is None else str(height),
+        "limit": format_size(limit_bytes).replace(" ", "") if limit is None else format_limit(limit),
+    }
+    return naming.fill(job.folder.output_name or naming.PLAIN, facts)
 
 
 def _measured(attempt: Attempt | None) -> dict[str, float]:

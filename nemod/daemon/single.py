@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from nemod.config import naming
 from nemod.config.model import After, EnginePolicy, Folder, Nemo, Preset
 from nemod.daemon.board import Board
 from nemod.daemon.examine import Examiner
@@ -82,7 +83,7 @@ async def compress_file(
         preset=preset,
         engine=EnginePolicy.LOCAL,
         after=After.KEEP,
-        output_name=output_name,
+        output_name=naming.literal(output_name),
     )
     sighting = Sighting(relpath=source.name, fingerprint=fingerprint)
     # What a call that was killed has left there, unless somebody may still be at work in it.

@@ -21,7 +21,12 @@ def together(verdicts: Sequence[Verdict], count: int) -> Verdict:
                 accepted.append(verdict)
     figures = [one.quality for one in accepted if one.quality is not None]
     known = len(figures) == len(accepted)
-    return Accept(size_bytes=sum(one.size_bytes for one in accepted), quality=_quality(figures) if known else None)
+    heights = [one.height for one in accepted if one.height is not None]
+    return Accept(
+        size_bytes=sum(one.size_bytes for one in accepted),
+        quality=_quality(figures) if known else None,
+        height=max(heights, default=None),
+    )
 
 
 def _quality(parts: Sequence[Quality]) -> Quality:

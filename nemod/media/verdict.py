@@ -7,7 +7,7 @@ Sizes are bytes, durations seconds.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 
@@ -58,6 +58,7 @@ class Accept:
 
     size_bytes: int
     quality: Quality | None = None
+    height: int | None = field(default=None, compare=False)  # the shorter side of the picture, for names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,7 @@ def judge(
     for reason, faults in findings:
         if detail := " ".join(faults):
             return Refuse(reason=reason, detail=detail, size_bytes=output.size_bytes)
-    return Accept(size_bytes=output.size_bytes)
+    return Accept(size_bytes=output.size_bytes, height=None if output.video is None else min(output.video.display_size))
 
 
 def _too_big(media: MediaInfo, limit_bytes: int) -> Iterator[str]:

@@ -141,10 +141,10 @@ def test_odd_names_links_and_a_name_of_ones_own(home: Home) -> None:
     ]
     out = home.path / "out"
     out.mkdir()
-    ran = home.nemod("compress", "-p", "discord", "-o", "out/bear.mp4", "--", odd)
+    ran = home.nemod("compress", "-p", "discord", "-o", "out/{bear}.mp4", "--", odd)
     assert ran.code == ExitCode.OK
     assert r"-odd\n\xff" in ran.out
-    assert names(out) == ["bear.mp4"]
+    assert names(out) == ["{bear}.mp4"]
 
 
 def test_a_long_name_stays_within_what_a_file_system_takes(home: Home) -> None:

@@ -1,6 +1,7 @@
 """A job whose output is a part of its source, or comes in parts: made here, judged part by part, told with its times."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from nemod.failure import Kind
 from nemod.job import JobState
 from nemod.media.verdict import Accept, Refuse
 from nemod.views import Scene, job_detail, job_view, part_text
-from tests.daemon.conftest import FRONT, Clips, Works
+from tests.daemon.conftest import FRONT, LIMIT_BYTES, Clips, Works
 from tests.support.clips import make_clip
 from tests.support.fake_engine import Deliver
 
@@ -45,6 +46,33 @@ async def test_a_part_of_a_video_is_made_here_whatever_the_policy(
     assert "does not cut" in works.told("job.instruction_ignored")[0]["why"]
     (output,) = job_view(done, SCENE).outputs
     assert (output.path, output.start_s, output.end_s) == (str(works.folder.outbox / "big.mp4"), 0.25, 0.75)
+
+
+async def test_outputs_are_named_as_the_folder_says(works: Works, clips: Clips, halves: tuple[Path, ...]) -> None:
+    """With the picture that came out and the limit that was kept; names that are taken get a number, parts their own."""
+    works.folder = replace(works.folder, output_name="{stem} {preset} {height}p {limit}")
+    works.engine(LOCAL, Deliver(file=clips.made))
+    for name in ("a {b}.mkv", "A {b}.mkv", "a {b}.mov"):
+        await works.drop(clips.big, name)
+    await works.go()
+    limit = f"{LIMIT_BYTES // 1000}KB"
+    preset = works.folder.preset.name
+    assert sorted(path.name for path in works.folder.outbox.glob("*.mp4")) == [
+        f"A {{b}} {preset} 120p {limit}.mp4",
+        f"a {{b}} {preset} 120p {limit} (2).mp4",
+        f"a {{b}} {preset} 120p {limit}.mp4",
+    ]
+    works.engine(LOCAL, Deliver(file=clips.made, parts=halves))
+    job = await works.drop(clips.big, "c.mkv")
+    await works.go()
+    day = datetime.fromtimestamp((await works.read(job)).created).astimezone().date()
+    works.folder = replace(works.folder, output_name="{date}")
+    assert [path.name for path in (await works.read(job)).targets] == [
+        f"c {preset} 120p {limit} part {n} of 2.mp4" for n in (1, 2)
+    ]
+    other = await works.drop(clips.big, "d.mkv")
+    await works.go()
+    assert [path.name for path in (await works.read(other)).targets] == [f"{day} part {n} of 2.mp4" for n in (1, 2)]
 
 
 async def test_an_end_behind_the_end_is_the_end(works: Works, clips: Clips) -> None:
