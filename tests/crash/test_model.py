@@ -239,12 +239,12 @@ class Daemon(RuleBasedStateMachine):
     def _become_quiet(self) -> None:
         """Work off everything; a person pays in whenever the credits are used up."""
         held = None
-        for _ in range(20):
+        for _ in range(60):
             quiet = self._go(self._work_off())
-            self._go(self.life.check())
             held = [hold for hold in self._go(self.life.desk(Ledger.holds)) if hold.until is None]
             if quiet and not held:
                 return
+            self._go(self.life.check())
         jobs = self._go(self.life.desk(Ledger.jobs, states=[JobState.QUEUED]))
         raise AssertionError(f"it never becomes quiet: {[(job.id, job.due, job.failure) for job in jobs]}, held: {held}")
 
