@@ -35,6 +35,7 @@ def sync_way(folder: Path) -> None:
     Whether a folder on the way is new cannot be known: an earlier run may have made it and been killed. Syncing what has not
     changed costs next to nothing.
     """
+    folder = folder.resolve()  # it may be held by a name that has no parents, or be reached through a link
     device = folder.stat().st_dev
     for place in (folder, *folder.parents):
         if place.stat().st_dev != device:

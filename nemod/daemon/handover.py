@@ -18,7 +18,7 @@ from nemod import logs
 from nemod.config import naming
 from nemod.config.units import format_limit, format_size
 from nemod.daemon.source import verify
-from nemod.delivery import names, originals, publish, reason, sidecar
+from nemod.delivery import names, originals, publish, reason
 from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, Move
@@ -130,7 +130,8 @@ class Handover:
             await self.desk(Ledger.disposed, job.id, originals.Fate.KEPT, None)
             return
         if folder.failed is not None and job.source.is_relative_to(folder.failed):
-            await asyncio.to_thread(reason.clear_reason, job.source)  # a retry went well: the explanation goes with its file
+            # A retry went well: the explanation goes with its file.
+            await asyncio.to_thread(reason.clear_reason, job.source, failed=folder.failed)
         done = await asyncio.to_thread(
             originals.dispose,
             job.source,
@@ -210,7 +211,7 @@ class Handover:
         moved = False
         if failed is not None:
             try:
-                moved = await asyncio.to_thread(originals.quarantine, job.source, target, job.fingerprint)
+                moved = await asyncio.to_thread(originals.quarantine, job.source, target, job.fingerprint, relpath=job.relpath)
             except FileExistsError:
                 await self.aim_quarantine(job)
                 return
@@ -222,8 +223,8 @@ class Handover:
                 when=datetime.fromtimestamp(now, UTC).astimezone(),
                 log_hint=self.log_hint,
             )
-            await asyncio.to_thread(reason.write_reason, target, text)
-        if moved and (note := await asyncio.to_thread(sidecar.move_along, job.source, target)):
+            await asyncio.to_thread(reason.write_reason, target, text, failed=failed)
+        if moved and (note := await asyncio.to_thread(originals.move_sidecar, job.source, target, relpath=job.relpath)):
             log.warning("job.original", job=job.id, file=job.relpath, how="failed", why=note)
         await self.desk(Ledger.quarantined, job.id, source=target if moved else job.source, moved=moved)
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from nemod.delivery import way
 from nemod.delivery.transfer import alike
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Fingerprint, Job
@@ -42,14 +43,14 @@ def verify(job: Job) -> None:
     if job.asked:
         return
     try:
-        regular = stat.S_ISREG(os.lstat(job.source).st_mode)
-        same = job.fingerprint.fits(fingerprint_of(job.source))
+        with way.to(job.source.parent, within=way.place_of(job.source, job.relpath)) as here:
+            seen = os.lstat(here / job.source.name)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceLost(_missing(job)) from error
     except OSError as error:
         detail = f"The file cannot be looked at: {error.strerror or error}."
         raise SourceLost(Failure(kind=Kind.TRANSIENT, detail=detail)) from error
-    if not (regular and same):
+    if not (stat.S_ISREG(seen.st_mode) and job.fingerprint.fits(_fingerprint(seen))):
         raise SourceLost(_CHANGED)
 
 
@@ -82,7 +83,8 @@ async def reading(job: Job, attempt: Attempt | None) -> AsyncIterator[Path]:
 def _open(job: Job, *, examined: bool) -> BinaryIO | None:
     try:
         verify(job)  # first, for what is wrong with it in words
-        file = open_plain(job.source)
+        with way.to(job.source.parent, within=way.place_of(job.source, job.relpath)) as here:
+            file = open_plain(here / job.source.name)
     except OSError as error:
         if job.asked:
             return None

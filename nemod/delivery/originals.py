@@ -11,7 +11,6 @@ Rules kept here:
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -20,7 +19,7 @@ from send2trash import send2trash
 
 from nemod import durable
 from nemod.config.model import After
-from nemod.delivery import names, place, sidecar, transfer
+from nemod.delivery import names, sidecar, transfer, way
 from nemod.delivery.publish import PublishError
 from nemod.failure import failure_of
 from nemod.job import Fingerprint
@@ -64,32 +63,44 @@ def dispose(source: Path, fingerprint: Fingerprint, *, after: After, originals: 
         PublishError: the archive cannot take it now; as `failure_of` says.
     """
     try:
-        if not transfer.matches(source, fingerprint):
-            transfer.partial(originals / PurePosixPath(relpath).parent, fingerprint).unlink(missing_ok=True)
-            if os.path.lexists(source):
-                return Disposed(how=Fate.CHANGED)
-            durable.sync_gone(source)  # by a run that may have been killed before it came to this
-            there = _archived(originals, relpath, fingerprint) if after in {After.ARCHIVE, After.TRASH} else None
-            if there is not None:
-                durable.sync_way(there.parent)
-            return Disposed(how=Fate.ARCHIVED, path=there) if there else Disposed(how=Fate.GONE)
-        if after is After.KEEP:
-            return Disposed(how=Fate.KEPT)
-        if not _removable(source):
-            return _left("its folder is read-only or belongs to somebody else")
-        note = ""
-        if after is After.DELETE:
-            return _delete(source)
-        if after is After.TRASH:
-            try:
-                send2trash(os.fspath(source))
-                durable.sync_gone(source)
-                return Disposed(how=Fate.TRASHED)
-            except OSError as error:  # no desktop, no trash on this disk, a full one: the archive is always there
-                note = f"The trash did not take the original ({names.safe(error.strerror or str(error))}), so it was archived."
-        return _archive(source, fingerprint, originals, relpath, note)
+        with way.to(source.parent, within=way.place_of(source, relpath)) as here:
+            return _dispose(here / source.name, fingerprint, after, originals, relpath)
     except OSError as error:
         raise PublishError(failure_of(error, "the folder for originals")) from error
+
+
+def _dispose(source: Path, fingerprint: Fingerprint, after: After, originals: Path, relpath: str) -> Disposed:
+    if not transfer.matches(source, fingerprint):
+        return _not_there(source, fingerprint, after, originals, relpath)
+    if after is After.KEEP:
+        return Disposed(how=Fate.KEPT)
+    if not _removable(source):
+        return _left("its folder is read-only or belongs to somebody else")
+    note = ""
+    if after is After.DELETE:
+        return _delete(source)
+    if after is After.TRASH:
+        try:
+            send2trash(os.fspath(_real(source)))
+            durable.sync_gone(source)
+            return Disposed(how=Fate.TRASHED)
+        except OSError as error:  # no desktop, no trash on this disk, a full one: the archive is always there
+            note = f"The trash did not take the original ({names.safe(error.strerror or str(error))}), so it was archived."
+    return _archive(source, fingerprint, originals, relpath, note)
+
+
+def _not_there(source: Path, fingerprint: Fingerprint, after: After, originals: Path, relpath: str) -> Disposed:
+    """What became of a source that is another file now, or gone: by an earlier run, or by somebody else."""
+    folder = originals / PurePosixPath(relpath).parent
+    with way.to(folder, within=originals) as archive:
+        transfer.partial(archive, fingerprint).unlink(missing_ok=True)
+        if os.path.lexists(source):
+            return Disposed(how=Fate.CHANGED)
+        durable.sync_gone(source)  # by a run that may have been killed before it came to this
+        if after in {After.ARCHIVE, After.TRASH} and (there := _archived(archive, relpath, fingerprint)) is not None:
+            durable.sync_way(archive)
+            return Disposed(how=Fate.ARCHIVED, path=folder / there)
+    return Disposed(how=Fate.GONE)
 
 
 def dispose_sidecar(source: Path, done: Disposed, *, after: After, originals: Path, relpath: str) -> str:
@@ -110,25 +121,24 @@ def dispose_sidecar(source: Path, done: Disposed, *, after: After, originals: Pa
     """
     if done.how in {Fate.KEPT, Fate.CHANGED}:
         return ""
-    if done.how is Fate.ARCHIVED and done.path is not None:
-        return sidecar.move_along(source, done.path)
-    found = sidecar.beside(source)
     try:
-        match after:
-            case After.KEEP:
-                pass
-            case After.ARCHIVE if found is not None:
-                path = PurePosixPath(relpath)
-                return sidecar.move_along(source, place.make_folder(originals, Path(path.parent)) / path.name)
-            case After.TRASH if found is not None:
-                send2trash(os.fspath(found))
-            case After.DELETE if found is not None:
-                found.unlink(missing_ok=True)
-            case _:
-                pass
-        durable.sync_gone(source)
+        with way.to(source.parent, within=way.place_of(source, relpath)) as here:
+            return _dispose_sidecar(here / source.name, done, after, originals, relpath)
     except OSError as error:
         return sidecar.left(error)
+
+
+def _dispose_sidecar(source: Path, done: Disposed, after: After, originals: Path, relpath: str) -> str:
+    found = sidecar.beside(source)
+    archived = done.path if done.how is Fate.ARCHIVED else originals / relpath if after is After.ARCHIVE else None
+    if found is not None and archived is not None:
+        with way.made(archived.parent, within=originals) as archive:
+            return sidecar.move_along(source, archive / archived.name)
+    if found is not None and after is After.TRASH:
+        send2trash(os.fspath(_real(found)))
+    elif found is not None and after is After.DELETE:
+        found.unlink(missing_ok=True)
+    durable.sync_gone(source)
     return ""
 
 
@@ -145,18 +155,26 @@ def aim_quarantine(failed: Path, relpath: str, *, source: Path | None = None) ->
     """
     if source is not None and source.is_relative_to(failed):
         return source
+    folder = failed / PurePosixPath(relpath).parent
     try:
-        for target in _targets(failed, relpath):
-            # A stranger's instruction under the name would be taken for this file's when it is tried again.
-            if not os.path.lexists(target) and sidecar.beside(target) is None:
-                return target
+        with way.made(folder, within=failed) as here:
+            for name in names.candidates(*names.parts(relpath)):
+                # A stranger's instruction under the name would be taken for this file's when it is tried again.
+                if not os.path.lexists(here / name) and sidecar.beside(here / name) is None:
+                    return folder / name
     except OSError as error:
         raise PublishError(failure_of(error, "the folder for failed files")) from error
     raise AssertionError("names do not end")
 
 
-def quarantine(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
-    """Move a failed file to its recorded target; call again after a crash.
+def quarantine(source: Path, target: Path, fingerprint: Fingerprint, *, relpath: str) -> bool:
+    """Move a failed file to its recorded target, with the instruction beside it; call again after a crash.
+
+    Args:
+        source: where it lies now.
+        target: as `aim_quarantine` said.
+        fingerprint: of the file that was accepted.
+        relpath: the path in the inbox.
 
     Returns:
         Whether it lies there now. False: it has changed, is gone, or may not be moved, and stays as it is.
@@ -165,57 +183,81 @@ def quarantine(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
         FileExistsError: another file has the name; aim again.
         PublishError: the folder cannot take it now; as `failure_of` says.
     """
+    failed = way.place_of(target, relpath)
     try:
-        if not transfer.matches(source, fingerprint):
-            transfer.partial(target.parent, fingerprint).unlink(missing_ok=True)
-            moved = not os.path.lexists(source) and transfer.resembles(target, fingerprint)
-            if moved:  # by a run that may have been killed before it came to this
-                durable.sync_way(target.parent)
-                durable.sync_gone(source)
-            return moved
-        if source == target:
-            return True
-        if not _removable(source):
-            return False
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            return transfer.bring(source, target, fingerprint)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            if error.errno in _FORBIDDEN and _writable(target.parent):
-                return False  # so it is the file itself that may not be read or moved
-            raise
+        with way.to(source.parent, within=way.place_of(source, relpath)) as here:
+            lies = here / source.name
+            if not transfer.matches(lies, fingerprint):
+                with way.to(target.parent, within=failed) as there:
+                    return _is_quarantined(lies, there / target.name, fingerprint)
+            if source == target:
+                return True
+            if not _removable(lies):
+                return False
+            with way.made(target.parent, within=failed) as there:
+                return _move(lies, there / target.name, fingerprint)
     except FileExistsError:
         raise
     except OSError as error:
         raise PublishError(failure_of(error, "the folder for failed files")) from error
 
 
+def _is_quarantined(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
+    transfer.partial(target.parent, fingerprint).unlink(missing_ok=True)
+    if os.path.lexists(source) or not transfer.resembles(target, fingerprint):
+        return False
+    durable.sync_way(target.parent)  # by a run that may have been killed before it came to this
+    durable.sync_gone(source)
+    return True
+
+
+def _move(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
+    try:
+        return transfer.bring(source, target, fingerprint)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno in _FORBIDDEN and _writable(target.parent):
+            return False  # so it is the file itself that may not be read or moved
+        raise
+
+
+def move_sidecar(source: Path, target: Path, *, relpath: str) -> str:
+    """Let the instruction beside a failed file go where the file went; a sentence when it stays where it is, else ""."""
+    try:
+        with (
+            way.to(source.parent, within=way.place_of(source, relpath)) as here,
+            way.made(target.parent, within=way.place_of(target, relpath)) as there,
+        ):
+            return "" if source == target else sidecar.move_along(here / source.name, there / target.name)
+    except OSError as error:
+        return sidecar.left(error)
+
+
 def _archive(source: Path, fingerprint: Fingerprint, originals: Path, relpath: str, note: str) -> Disposed:
-    for target in _targets(originals, relpath):
-        try:
-            if transfer.bring(source, target, fingerprint):
-                return Disposed(how=Fate.ARCHIVED, path=target, note=note)
-            return Disposed(how=Fate.CHANGED if os.path.lexists(source) else Fate.GONE)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            if error.errno in _FORBIDDEN and _writable(target.parent):
-                return _left(error.strerror or "not permitted")
-            raise
+    folder = originals / PurePosixPath(relpath).parent
+    with way.made(folder, within=originals) as archive:
+        for name in names.candidates(*names.parts(relpath)):
+            try:
+                if transfer.bring(source, archive / name, fingerprint):
+                    return Disposed(how=Fate.ARCHIVED, path=folder / name, note=note)
+                return Disposed(how=Fate.CHANGED if os.path.lexists(source) else Fate.GONE)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                if error.errno in _FORBIDDEN and _writable(archive):
+                    return _left(error.strerror or "not permitted")
+                raise
     raise AssertionError("names do not end")
 
 
-def _archived(originals: Path, relpath: str, fingerprint: Fingerprint) -> Path | None:
-    """Where an earlier run put a source that is gone now; nothing is made for the question."""
-    folder = originals / PurePosixPath(relpath).parent
+def _archived(archive: Path, relpath: str, fingerprint: Fingerprint) -> str | None:
+    """Under which name an earlier run put a source that is gone now."""
     for name in names.candidates(*names.parts(relpath)):
-        target = folder / name
-        if not os.path.lexists(target):
+        if not os.path.lexists(archive / name):
             return None
-        if transfer.resembles(target, fingerprint):
-            return target
+        if transfer.resembles(archive / name, fingerprint):
+            return name
     return None
 
 
@@ -234,9 +276,9 @@ def _left(why: str) -> Disposed:
     return Disposed(how=Fate.KEPT, note=f"The original stays where it is: {why}.")
 
 
-def _targets(root: Path, relpath: str) -> Iterator[Path]:
-    folder = place.make_folder(root, Path(PurePosixPath(relpath).parent))
-    return (folder / name for name in names.candidates(*names.parts(relpath)))
+def _real(file: Path) -> Path:
+    """A file's own name, for those who write it down: the trash remembers where to put it back."""
+    return file.parent.resolve() / file.name
 
 
 def _removable(source: Path) -> bool:

@@ -93,17 +93,6 @@ def is_placeholder(source: Path, target: Path) -> bool:
     return empty and ours.st_size > 0 and found.st_mtime_ns == ours.st_mtime_ns
 
 
-def make_folder(root: Path, inside: Path = Path()) -> Path:
-    """Make a folder and what lies inside it; the root's parent must be there.
-
-    A missing parent is most often a disk that is not mounted: making it would fill the disk beneath.
-    """
-    root.mkdir(exist_ok=True)
-    folder = root / inside
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _rename_exclusive(source: Path, target: Path) -> bool:
     old, new = os.fsencode(source), os.fsencode(target)
     libc = ctypes.CDLL(None, use_errno=True)

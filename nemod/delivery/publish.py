@@ -32,7 +32,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nemod import durable
-from nemod.delivery import place
+from nemod.delivery import place, way
 from nemod.failure import Failure, Kind, NemodError, failure_of
 
 WORK = ".nemod-work"
@@ -53,9 +53,9 @@ def prepare_outbox(outbox: Path) -> None:
         PublishError: NO_SPACE or NOT_WRITABLE.
     """
     try:
-        place.make_folder(outbox)
-        if not os.access(outbox, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with way.made(outbox, within=outbox) as here:
+            if not os.access(here, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
 
@@ -78,15 +78,14 @@ def make_work(folder: Path) -> Path:
     Raises:
         PublishError: as `failure_of` says.
     """
-    home = folder.parent
     try:
-        while True:
-            home.mkdir(mode=0o700, exist_ok=True)
-            if not stat.S_ISDIR(home.lstat().st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, f"{WORK} is not a folder")
-            with suppress(FileNotFoundError):  # another job's `clear_work` has just removed the empty home
-                folder.mkdir(mode=0o700, exist_ok=True)
-                return folder
+        with way.made(folder.parent.parent, within=folder.parent.parent) as outbox:
+            while True:
+                (outbox / WORK).mkdir(mode=0o700, exist_ok=True)
+                # Another job's `clear_work` may just remove the empty home.
+                with suppress(FileNotFoundError), way.made(outbox / WORK, within=outbox) as home:
+                    (home / folder.name).mkdir(mode=0o700, exist_ok=True)
+                    return folder
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
 
@@ -103,10 +102,14 @@ def stamp(path: Path, mtime_ns: int) -> None:
     """
     try:
         mode = _new_file_mode(path.parent)
-        with suppress(PermissionError):  # FAT and some shares know no modes and no times; that is no reason to fail
-            path.chmod(mode)
-        with suppress(PermissionError):
-            os.utime(path, ns=(mtime_ns, mtime_ns))
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            with suppress(PermissionError):  # FAT and some shares know no modes and no times; that is no reason to fail
+                os.fchmod(handle, mode)
+            with suppress(PermissionError):
+                os.utime(handle, ns=(mtime_ns, mtime_ns))
+        finally:
+            os.close(handle)
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
 
@@ -137,18 +140,16 @@ def publish(staged: Path, target: Path) -> None:
         PublishError: TRANSIENT when the staged file is no longer there, else as `failure_of` says.
     """
     secure(staged)
+    outbox = _outbox(staged)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)  # a sub-folder; the outbox itself holds the staged file
-    except OSError as error:  # a file in a folder's place among them: another name would not help
-        raise PublishError(failure_of(error, "the outbox")) from error
-    try:
-        if not place.link(staged, target):
-            place.rename(staged, target)
+        with way.to(staged.parent, within=outbox) as work, way.made(target.parent, within=outbox) as there:
+            if not place.link(work / staged.name, there / target.name):
+                place.rename(work / staged.name, there / target.name)
+            durable.sync_way(there)
     except FileExistsError:
         raise
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
-    settle(target)
 
 
 def settle(target: Path) -> None:
@@ -169,15 +170,9 @@ def already_published(staged: Path, target: Path, *, size_bytes: int) -> bool:
     Where there are hard links both names have one inode. Without, the staged name is gone and all that is left to compare is
     the size; the name was ours by the ledger, so that is proof enough.
     """
-    try:
-        found = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        ours = staged.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return stat.S_ISREG(found.st_mode) and found.st_size == size_bytes
-    return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+    outbox = _outbox(staged)
+    with way.to(staged.parent, within=outbox) as work, way.to(target.parent, within=outbox) as there:
+        return _is_published(work / staged.name, there / target.name, size_bytes)
 
 
 def withdraw(staged: Path, target: Path, *, size_bytes: int) -> None:
@@ -186,15 +181,17 @@ def withdraw(staged: Path, target: Path, *, size_bytes: int) -> None:
     Raises:
         PublishError: as `failure_of` says.
     """
-    if not already_published(staged, target, size_bytes=size_bytes):
-        return
+    outbox = _outbox(staged)
     try:
-        if os.path.lexists(staged):
-            target.unlink()  # its second name
-        else:
-            staged.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            place.move(target, staged)
-        durable.sync_folder(target.parent)
+        with way.to(target.parent, within=outbox) as there, way.made(staged.parent, within=outbox) as work:
+            published, second = there / target.name, work / staged.name
+            if not _is_published(second, published, size_bytes):
+                return
+            if os.path.lexists(second):
+                published.unlink()
+            else:
+                place.move(published, second)
+            durable.sync_folder(there)
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
 
@@ -202,9 +199,8 @@ def withdraw(staged: Path, target: Path, *, size_bytes: int) -> None:
 def unstage(staged: Path) -> None:
     """Remove the staged name once the delivery is recorded; may be called again."""
     try:
-        staged.unlink(missing_ok=True)
-    except NotADirectoryError:
-        return
+        with way.to(staged.parent, within=_outbox(staged)) as work:
+            (work / staged.name).unlink(missing_ok=True)
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
 
@@ -219,7 +215,8 @@ def clear_work(folder: Path) -> None:
     """
     if folder.parent.name != WORK:
         raise ValueError(f"not a work folder: {folder!r}")
-    _remove(folder)
+    with suppress(OSError), way.to(folder.parent, within=folder.parent.parent) as home:
+        _remove(home / folder.name)
     _leave(folder.parent)
 
 
@@ -232,18 +229,33 @@ def sweep(outbox: Path, keep: frozenset[Path], *, ours: frozenset[Path], now: fl
         ours: all that this ledger knows; others belong to somebody else, unless they are as old as `STRANGE_S` says.
         now: epoch seconds.
     """
-    home = outbox / WORK
+    removed = []
+    with suppress(OSError), way.to(outbox / WORK, within=outbox) as home:  # a link would lead us out of the outbox
+        for entry in sorted(os.scandir(home), key=lambda entry: entry.name):
+            folder, here = outbox / WORK / entry.name, home / entry.name
+            doomed = folder in ours or folder.name.startswith(GOING) or now - _changed(here) > STRANGE_S
+            if doomed and folder not in keep and _remove(here):
+                removed.append(folder)
+    if removed:
+        _leave(outbox / WORK)
+    return tuple(removed)
+
+
+def _outbox(staged: Path) -> Path:
+    """In which outbox a staged file waits; the way to it from there leads through no link."""
+    return next(folder.parent for folder in staged.parents if folder.name == WORK)
+
+
+def _is_published(staged: Path, target: Path, size_bytes: int) -> bool:
     try:
-        if not stat.S_ISDIR(home.lstat().st_mode):
-            return ()  # a link would lead us out of the outbox
-        found = [home / entry.name for entry in os.scandir(home)]
-    except OSError:
-        return ()
-    doomed = (folder in ours or folder.name.startswith(GOING) or now - _changed(folder) > STRANGE_S for folder in found)
-    orphans = sorted(folder for folder, doom in zip(found, doomed, strict=True) if doom and folder not in keep)
-    removed = tuple(folder for folder in orphans if _remove(folder))
-    _leave(home)
-    return removed
+        found = target.lstat()
+    except FileNotFoundError:
+        return False
+    try:
+        ours = staged.lstat()
+    except FileNotFoundError:
+        return stat.S_ISREG(found.st_mode) and found.st_size == size_bytes
+    return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _changed(folder: Path) -> float:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nemod import durable
-from nemod.delivery import names, place
+from nemod.delivery import names, place, way
 from nemod.delivery.publish import PublishError
 from nemod.failure import Failure, failure_of
 
@@ -48,43 +48,47 @@ def reason_text(*, job: int, name: str, failure: Failure, preset: str, when: dat
     )
 
 
-def write_reason(target: Path, text: str) -> Path:
+def write_reason(target: Path, text: str, *, failed: Path) -> Path:
     """Write a `reason_text` beside a failed file, whole or not at all; returns where.
 
     Args:
         target: where the failed file lies, or would, had it been ours to move.
         text: replaces an earlier one about the same file; any other file under the name is left alone.
+        failed: the folder for failed files.
 
     Raises:
         PublishError: as `failure_of` says.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # The same name each time, so that what a killed run left is replaced; a digest, so that it is never too long.
-        temp = target.parent / f".nemod-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.part"
-        temp.unlink(missing_ok=True)
-        try:
-            with temp.open("x", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-            durable.sync_file(temp)
-            path = _put(temp, target, text)
-        finally:
-            temp.unlink(missing_ok=True)
-        durable.sync_way(target.parent)
+        with way.made(target.parent, within=failed) as here:
+            name = _write(here / target.name, text)
+            durable.sync_way(here)
     except OSError as error:
         raise PublishError(failure_of(error, "the folder for failed files")) from error
-    return path
+    return target.with_name(name)
 
 
-def clear_reason(target: Path) -> None:
+def clear_reason(target: Path, *, failed: Path) -> None:
     """Remove the reason beside a file that has left the failed folder; a file that is not ours to remove stays."""
-    for name in names.candidates(target.name, SUFFIX):
-        path = target.parent / name
-        if not os.path.lexists(path):
-            return
-        with suppress(OSError):
-            if _heading(path)[:1] == [_FIRST_LINE]:
-                path.unlink()
+    with suppress(OSError), way.to(target.parent, within=failed) as here:
+        for name in names.candidates(target.name, SUFFIX):
+            if not os.path.lexists(here / name):
+                return
+            if _heading(here / name)[:1] == [_FIRST_LINE]:
+                (here / name).unlink()
+
+
+def _write(target: Path, text: str) -> str:
+    # The same name each time, so that what a killed run left is replaced; a digest, so that it is never too long.
+    temp = target.parent / f".nemod-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.part"
+    temp.unlink(missing_ok=True)
+    try:
+        with temp.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        durable.sync_file(temp)
+        return _put(temp, target, text).name
+    finally:
+        temp.unlink(missing_ok=True)
 
 
 def _put(temp: Path, target: Path, text: str) -> Path:

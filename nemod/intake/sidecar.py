@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nemod.delivery import sidecar
+from nemod.delivery import sidecar, way
 from nemod.intake.names import FOLDER_INSTRUCTIONS
 
 #: More is no instruction but a file that somebody has misnamed.
@@ -42,14 +42,17 @@ def instruction_for(source: Path, inbox: Path, *, relpath: str | None = None) ->
     Raises:
         OSError: there is one, and it cannot be read.
     """
-    own = sidecar.beside(source)
-    if own is not None and (read := _read(own)) is not None:
-        return _sidecar(read, own, shared=False)
+    place = inbox if source.is_relative_to(inbox) and relpath is None else way.place_of(source, relpath or source.name)
+    with way.to(source.parent, within=place) as here:
+        own = sidecar.beside(here / source.name)
+        if own is not None and (read := _read(own)) is not None:
+            return _sidecar(read, source.with_name(own.name), shared=False)
     home = source if relpath is None else inbox / PurePosixPath(relpath)
     for folder in dict.fromkeys((source.parent, *_up(home.parent, inbox))):
-        for path in (folder / name for name in FOLDER_INSTRUCTIONS):
-            if (read := _read(path)) is not None:
-                return _sidecar(read, path, shared=True)
+        with way.to(folder, within=inbox if folder.is_relative_to(inbox) else place) as here:
+            for name in FOLDER_INSTRUCTIONS:
+                if (read := _read(here / name)) is not None:
+                    return _sidecar(read, folder / name, shared=True)
     return None
 
 

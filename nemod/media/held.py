@@ -43,9 +43,18 @@ def open_plain(path: Path) -> BinaryIO:
 
 def name_of(file: BinaryIO) -> Path | None:
     """The name that leads to an open file, for us and for children that get it; None where there is none."""
-    name = _FOLDER / str(file.fileno())
+    return _named(file.fileno())
+
+
+def folder_name(fd: int) -> Path | None:
+    """The same of a folder: names below it are found in it, wherever it lies by then."""
+    return _named(fd)
+
+
+def _named(fd: int) -> Path | None:
+    name = _FOLDER / str(fd)
     try:
-        return name if os.path.samestat(name.stat(), os.fstat(file.fileno())) else None
+        return name if os.path.samestat(name.stat(), os.fstat(fd)) else None
     except OSError:
         return None  # no /proc
 

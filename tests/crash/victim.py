@@ -1,5 +1,7 @@
 """A daemon that kills itself at a side effect: `python -m tests.crash.victim ROOT [LABEL NUMBER]`.
 
+Or, with `ROOT --meet LABEL NUMBER`, one under whose hands the script ROOT.trick changes its folders just then.
+
 Or, with `ROOT --states`, one that lives and tells in ROOT.states, for each moment, what a kill would leave.
 Or, with `ROOT --disks`, one that lives and keeps, of the moments in ROOT.wishes, what a power cut would leave, in ROOT.disks.
 
@@ -85,7 +87,7 @@ class Reaper:
             self._statement = " ".join(word for word in found.groups() if word)
 
     def _paths(self, event: str, paths: tuple[object, ...]) -> None:
-        names = [os.fsdecode(path) for path in paths if isinstance(path, str | bytes | os.PathLike)]
+        names = [_named(path) for path in paths if isinstance(path, str | bytes | os.PathLike | int)]
         # A name that is not absolute is relative to a folder that is being removed.
         near = [
             name.removeprefix(self._places[0]).removeprefix(self._places[1])
@@ -102,6 +104,16 @@ class Reaper:
             self._met(label, self._seen[label])
 
 
+def _named(path: str | bytes | os.PathLike[str] | int) -> str:
+    """A path as it is, also where a held file or folder stands for it."""
+    name = f"/proc/self/fd/{path}" if isinstance(path, int) else os.fsdecode(path)
+    held = re.match(r"/proc/self/fd/[0-9]+", name)
+    try:
+        return name if held is None else f"{Path(held[0]).readlink()}{name[held.end() :]}"
+    except OSError:
+        return name
+
+
 def die_of(label: str, number: int) -> Callable[[str, int], None]:
     """Let the process die of one moment."""
 
@@ -112,6 +124,22 @@ def die_of(label: str, number: int) -> Callable[[str, int], None]:
                 return
             os.kill(os.getpid(), signal.SIGKILL)
             signal.pause()  # a signal to oneself may take a moment; not one more effect until then
+
+    return met
+
+
+def suffer(root: Path, label: str, number: int) -> Callable[[str, int], None]:
+    """Run a script at one moment; a life that is told to wait after that has nothing more to show, and ends."""
+    over = False
+
+    def met(now: str, count: int) -> None:
+        nonlocal over
+        if (now, count) == (label, number):
+            over = True
+            child = os.posix_spawn("/bin/sh", ["sh", f"{root}.trick"], os.environ)  # of which nobody is told
+            assert os.waitpid(child, 0)[1] == 0
+        elif over and now.startswith("commit INSERT INTO hold"):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     return met
 
@@ -237,10 +265,12 @@ def lead(root: Path, *fate: str) -> None:
             main(root, tell_states(root))
         case ("--disks",):
             main(root, keep_disks(root))
+        case ("--meet", label, number):
+            main(root, suffer(root, label, int(number)))
         case (str() as label, str() as number):
             main(root, die_of(label, int(number)))
         case _:
-            sys.exit("usage: python -m tests.crash.victim ROOT [LABEL NUMBER | --states | --disks]")
+            sys.exit("usage: python -m tests.crash.victim ROOT [LABEL NUMBER | --meet LABEL NUMBER | --states | --disks]")
 
 
 if __name__ == "__main__":

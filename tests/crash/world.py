@@ -121,9 +121,9 @@ def moments(root: Path) -> list[Death]:
     return [Death(label=label, number=int(number), state=state) for (number, _, label), state in met]
 
 
-def live(root: Path, death: Death | None = None, *more: str) -> int:
-    """One life of the daemon, to its end or its death; the exit code."""
-    fate = () if death is None else (death.label, str(death.number))
+def live(root: Path, death: Death | None = None, *more: str, meet: bool = False) -> int:
+    """One life of the daemon, to its end or its death, or to what it is to `meet` at that moment; the exit code."""
+    fate = () if death is None else (*(("--meet",) if meet else ()), death.label, str(death.number))
     life = LIVES.Process(target=lead, args=(root, *fate, *more))
     with GATE:
         life.start()

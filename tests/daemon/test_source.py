@@ -96,7 +96,7 @@ Trick = Callable[[Path, Path], None]
 #: What the file's name leads to, and what is said when it did so before it was opened.
 TRICKS: dict[Trick, Kind] = {
     _link: Kind.SOURCE_CHANGED,
-    _parent: Kind.SOURCE_CHANGED,
+    _parent: Kind.SOURCE_GONE,  # no link is followed
     _other: Kind.SOURCE_CHANGED,
     _gone: Kind.SOURCE_GONE,
     _pipe: Kind.SOURCE_CHANGED,

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     verb, name, size, mtime, inode = arguments
     source, fingerprint = Path(name), Fingerprint(size_bytes=int(size), mtime_ns=int(mtime), inode=int(inode))
     if verb == "quarantine":
-        sys.stdout.write(str(quarantine(source, source.parent / "failed" / source.name, fingerprint)))
+        sys.stdout.write(str(quarantine(source, source.parent / "failed" / source.name, fingerprint, relpath=source.name)))
         return
     after, originals = After(verb), source.parent / "originals"
     done = dispose(source, fingerprint, after=after, originals=originals, relpath=source.name)

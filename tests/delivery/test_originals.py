@@ -323,8 +323,8 @@ def test_a_failed_file_is_aimed_moved_and_found_again(inbox: Path, make: Make) -
     fingerprint = make(source)
     target = aim_quarantine(failed, "trip/clip.mov", source=source)
     assert target == failed / "trip" / "clip (2).mov"
-    assert quarantine(source, target, fingerprint)
-    assert quarantine(source, target, fingerprint)
+    assert quarantine(source, target, fingerprint, relpath=source.name)
+    assert quarantine(source, target, fingerprint, relpath=source.name)
     assert files(inbox) == ["failed/trip/clip (2).mov", "failed/trip/clip.mov"]
 
 
@@ -335,7 +335,7 @@ def test_a_retry_that_failed_again_stays_where_it_is(inbox: Path, make: Make) ->
     fingerprint = make(source)
     target = aim_quarantine(failed, "clip.mov", source=source)
     assert target == source
-    assert quarantine(source, target, fingerprint)
+    assert quarantine(source, target, fingerprint, relpath=source.name)
     assert files(inbox) == ["failed/clip.mov"]
 
 
@@ -349,7 +349,7 @@ def test_every_state_of_a_killed_quarantine_ends_well(inbox: Path, make: Make) -
             os.link(source, target)
         else:
             make(target, DATA if state == "copied" else b"")
-        assert quarantine(source, target, fingerprint), state
+        assert quarantine(source, target, fingerprint, relpath=source.name), state
         assert files(inbox) == ["failed/clip.mov"], state
         assert target.read_bytes() == DATA, state
         target.unlink()
@@ -360,12 +360,12 @@ def test_a_failed_file_that_is_not_the_same_is_not_moved(inbox: Path, make: Make
     source, target = inbox / "clip.mov", inbox / "failed" / "clip.mov"
     fingerprint = make(source)
     make(source, b"still growing")
-    assert not quarantine(source, target, fingerprint)
+    assert not quarantine(source, target, fingerprint, relpath=source.name)
     assert files(inbox) == ["clip.mov"]
     source.unlink()
-    assert not quarantine(source, target, fingerprint)
+    assert not quarantine(source, target, fingerprint, relpath=source.name)
     make(target, b"another failure")
-    assert not quarantine(source, target, fingerprint)
+    assert not quarantine(source, target, fingerprint, relpath=source.name)
 
 
 def test_a_failed_file_overwrites_nothing(inbox: Path, make: Make) -> None:
@@ -374,7 +374,7 @@ def test_a_failed_file_overwrites_nothing(inbox: Path, make: Make) -> None:
     fingerprint = make(source)
     make(target, b"somebody else's")
     with pytest.raises(FileExistsError):
-        quarantine(source, target, fingerprint)
+        quarantine(source, target, fingerprint, relpath=source.name)
     assert source.read_bytes() == DATA
     assert target.read_bytes() == b"somebody else's"
 
@@ -386,5 +386,5 @@ def test_an_empty_file_can_fail_twice(inbox: Path, make: Make) -> None:
         source = inbox / "empty.mp4"
         fingerprint = make(source, b"")
         assert not place.is_placeholder(source, failed / "empty.mp4")
-        assert quarantine(source, aim_quarantine(failed, "empty.mp4"), fingerprint)
+        assert quarantine(source, aim_quarantine(failed, "empty.mp4"), fingerprint, relpath=source.name)
     assert files(inbox) == ["failed/empty (2).mp4", "failed/empty.mp4"]

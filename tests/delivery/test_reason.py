@@ -41,9 +41,9 @@ def test_a_hostile_name_stays_one_printable_line() -> None:
 def test_it_lies_beside_the_file_and_is_replaced_by_a_later_one(tmp_path: Path) -> None:
     """The folder is made when the file itself could not be moved there; a second failure updates the text."""
     target = tmp_path / "failed" / "clip.mov"
-    first = write_reason(target, text())
+    first = write_reason(target, text(), failed=target.parent)
     assert first == tmp_path / "failed" / "clip.mov.failed.txt"
-    assert write_reason(target, text(detail="It is cut off.")) == first
+    assert write_reason(target, text(detail="It is cut off."), failed=target.parent) == first
     assert "It is cut off." in first.read_text()
     assert [path.name for path in first.parent.iterdir()] == ["clip.mov.failed.txt"]
 
@@ -54,12 +54,12 @@ def test_a_persons_own_file_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "clip.mov.failed.txt").write_text("my notes")
     os.mkfifo(tmp_path / "clip.mov (2).failed.txt")
     (tmp_path / "clip.mov (3).failed.txt").symlink_to(tmp_path / "outside")
-    written = write_reason(target, text())
+    written = write_reason(target, text(), failed=target.parent)
     assert written.name == "clip.mov (4).failed.txt"
-    assert write_reason(target, text()) == written
+    assert write_reason(target, text(), failed=target.parent) == written
     assert (tmp_path / "clip.mov.failed.txt").read_text() == "my notes"
     assert not (tmp_path / "outside").exists()
-    clear_reason(target)
+    clear_reason(target, failed=tmp_path)
     assert not written.exists()
     assert (tmp_path / "clip.mov.failed.txt").read_text() == "my notes"
 
@@ -67,18 +67,18 @@ def test_a_persons_own_file_is_left_alone(tmp_path: Path) -> None:
 def test_the_longest_names_have_a_reason_too(tmp_path: Path) -> None:
     """255 bytes leave no room for a suffix, so the name gives way."""
     name = os.fsdecode(b"\xff" * 251 + b".mov")
-    written = write_reason(tmp_path / name, text(name=name))
+    written = write_reason(tmp_path / name, text(name=name), failed=tmp_path)
     assert len(os.fsencode(written.name)) <= 255
     assert written.name.endswith(".failed.txt")
-    assert write_reason(tmp_path / name, text(name=name)) == written
+    assert write_reason(tmp_path / name, text(name=name), failed=tmp_path) == written
 
 
 def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
     """The hidden half of a text never shows, and is gone afterwards."""
     target = tmp_path / "clip.mov"
-    write_reason(target, text())
-    clear_reason(target)
-    clear_reason(target)
+    write_reason(target, text(), failed=target.parent)
+    clear_reason(target, failed=tmp_path)
+    clear_reason(target, failed=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -86,5 +86,5 @@ def test_a_folder_that_cannot_be_is_a_failure(tmp_path: Path) -> None:
     """A file in the folder's place is told as a value."""
     (tmp_path / "failed").touch()
     with pytest.raises(PublishError) as caught:
-        write_reason(tmp_path / "failed" / "clip.mov", text())
+        write_reason(tmp_path / "failed" / "clip.mov", text(), failed=tmp_path / "failed")
     assert caught.value.failure.kind is Kind.NOT_WRITABLE

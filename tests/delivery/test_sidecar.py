@@ -198,9 +198,9 @@ def test_it_follows_a_failed_file_and_stays_with_it(inbox: Path, make: Make) -> 
     fingerprint = make(source)
     (inbox / "clip.mp4.txt").write_text(WORDS)
     target = aim_quarantine(failed, "clip.mp4", source=source)
-    assert quarantine(source, target, fingerprint)
+    assert quarantine(source, target, fingerprint, relpath=source.name)
     for _ in range(2):  # killed in between, and again
-        assert quarantine(source, target, fingerprint)
+        assert quarantine(source, target, fingerprint, relpath=source.name)
         assert sidecar.move_along(source, target) == ""
     assert sidecar.move_along(target, target) == ""
     assert files(inbox) == ["failed/clip.mp4", "failed/clip.mp4.txt"]
