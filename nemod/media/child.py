@@ -113,13 +113,32 @@ async def run(
         cpu_s: seconds of processor time that it may use; None: what all processors have until the time-out.
         memory_bytes: what it may have of memory; None: most of the machine's.
 
+    A child that crashes is run once more: what a file does to it, it does again; a machine's or a person's whim does not.
+
     Raises:
         OSError: the program cannot be started.
     """
+    figures = _figures(niceness, _cpu_s(cpu_s, timeout_s), memory_bytes or machine_share(), file_bytes)
+
+    async def once() -> Finished:
+        return await _once(argv, timeout_s, pass_fds, stdout_limit, on_line, figures)
+
+    finished = await once()
+    return await once() if finished.death is Death.CRASH else finished
+
+
+async def _once(
+    argv: Sequence[str | bytes],
+    timeout_s: float | None,
+    pass_fds: Sequence[int],
+    stdout_limit: int,
+    on_line: Callable[[str], None] | None,
+    figures: Sequence[str],
+) -> Finished:
     program = os.fsdecode(argv[0])
     _find(program)
     process = await asyncio.create_subprocess_exec(
-        *_launched(niceness, _cpu_s(cpu_s, timeout_s), memory_bytes or machine_share(), file_bytes),
+        *(sys.executable, "-I", "-S", launch.__file__, *figures, "--"),
         *argv,
         stdin=DEVNULL,
         stdout=PIPE,
@@ -167,9 +186,9 @@ def _find(program: str) -> None:
         raise OSError(number, os.strerror(number), program)
 
 
-def _launched(niceness: int, cpu_s: int | None, memory_bytes: int, file_bytes: int) -> list[str]:
-    figures = (os.getpid(), niceness, "-" if cpu_s is None else cpu_s, memory_bytes, file_bytes)
-    return [sys.executable, "-I", "-S", launch.__file__, *(str(figure) for figure in figures), "--"]
+def _figures(niceness: int, cpu_s: int | None, memory_bytes: int, file_bytes: int) -> tuple[str, ...]:
+    """What `launch` is told."""
+    return tuple(str(f) for f in (os.getpid(), niceness, "-" if cpu_s is None else cpu_s, memory_bytes, file_bytes))
 
 
 def _cpu_s(wanted: float | None, timeout_s: float | None) -> int | None:

@@ -143,6 +143,8 @@ class MediaInfo:
     mp4: bool = False  # ISO base media by its boxes, not QuickTime
     faststart: bool = False  # moov before mdat
     fragmented: bool = False
+    elsewhere: bool = False  # MP4 whose tracks name another file or an address for their data
+    odd: bool = False  # MP4 with parts that players may take for something else
     damaged: bool = False  # packets broken or cut off
     truncated: bool = False  # by its own boxes the file should be longer
     window: Window | None = None  # only this part of the file is meant; all figures are then the part's

@@ -14,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from nemod.media.child import run
+from nemod.failure import Failure, Kind, NemodError
+from nemod.media.child import Death, Finished, run
 from nemod.media.formats import source_input
 from nemod.media.info import MediaInfo
 
@@ -34,6 +35,10 @@ DIFFERENT_MOST = 2
 HEARD_DB, SILENT_DB = -50.0, -70.0
 _TIMEOUT_S = 120.0
 _LOUDNESS = re.compile(r"mean_volume: (-?[\d.]+|-inf) dB")
+
+
+class LikenessError(NemodError):
+    """Whether an output is like its source could not be found out; no word about either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ async def unlikeness(
         source: a file and what was measured of it.
         output: the same of what was made of it.
         edited: a person wanted it changed; then only an output that shows nothing is told.
+
+    Raises:
+        LikenessError: TRANSIENT; somebody ended the child that looked.
     """
     moments = [(n + 0.5) / MOMENTS for n in range(MOMENTS)]
     seen = [(await _picture(ffmpeg, *source, m), await _picture(ffmpeg, *output, m)) for m in moments]
@@ -126,15 +134,23 @@ async def _picture(ffmpeg: Path, path: Path, media: MediaInfo, moment: float) ->
     at = moment * (media.video.end_s - media.video.start_s)  # ffmpeg counts from the file's start
     argv = [*_argv(ffmpeg), "-ss", f"{at:.3f}", *source_input(path), "-map", "0:v:0", "-frames:v", "1"]
     argv += ["-vf", f"scale={WIDTH}:{HEIGHT}:flags=area,format=rgb24", "-f", "rawvideo", "-"]
-    finished = await run(argv, timeout_s=_TIMEOUT_S)
+    finished = await _run(argv, _TIMEOUT_S)
     return finished.stdout if len(finished.stdout) == 3 * WIDTH * HEIGHT else None
 
 
 async def _loudness(ffmpeg: Path, file: tuple[Path, MediaInfo]) -> float | None:
     argv = [*_argv(ffmpeg, level="info"), *source_input(file[0]), "-map", "0:a:0", "-af", "volumedetect", "-f", "null", "-"]
-    finished = await run(argv, timeout_s=max(_TIMEOUT_S, file[1].duration_s))
+    finished = await _run(argv, max(_TIMEOUT_S, file[1].duration_s))
     found = _LOUDNESS.search(finished.stderr_tail)
     return None if found is None else float(found[1])
+
+
+async def _run(argv: Sequence[str | bytes], timeout_s: float) -> Finished:
+    finished = await run(argv, timeout_s=timeout_s)
+    if finished.death in {Death.OUTSIDE, Death.HUNG}:
+        detail = "The process that compares outputs with their sources was stopped, perhaps for lack of memory."
+        raise LikenessError(Failure(kind=Kind.TRANSIENT, detail=detail))
+    return finished
 
 
 def _argv(ffmpeg: Path, *, level: str = "error") -> list[str | bytes]:

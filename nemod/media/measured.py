@@ -79,7 +79,9 @@ def info_from(raw: _Raw, *, size_bytes: int, boxes: Boxes) -> MediaInfo:
         mp4=iso and boxes.mp4,
         faststart=iso and boxes.faststart,
         fragmented=iso and boxes.fragmented,
-        damaged=raw["damaged"],
+        elsewhere=iso and boxes.elsewhere,
+        odd=iso and boxes.odd,
+        damaged=raw["damaged"] or _absurd(pictures),
         truncated=boxes.truncated,
     )
     return replace(media, chapter_marks=_chapters(raw["chapter_marks"], media.first_s, last))
@@ -89,7 +91,7 @@ def _video(stream: _Raw, frame: _Raw) -> VideoStream:
     nominal = next((f for f in (stream["average_fps"], stream["guessed_fps"]) if f and f < _FPS_ABSURD), None)
     start, end = _span(stream, nominal)
     aspect = stream["pixel_aspect"] or 1.0
-    if abs(aspect - 1) <= _SQUARE_ENOUGH or not 1 / _STRETCH_MOST <= aspect <= _STRETCH_MOST:
+    if abs(aspect - 1) <= _SQUARE_ENOUGH or _absurd(stream):
         aspect = 1.0
     # The decoder's word first; where it is silent, the container's.
     color = {
@@ -124,6 +126,12 @@ def _video(stream: _Raw, frame: _Raw) -> VideoStream:
         interlaced=frame["interlaced"],
         tag=stream["tag"] if stream["tag"].isalnum() else None,
     )
+
+
+def _absurd(stream: _Raw) -> bool:
+    """Whether its pixels are said to be of a shape that no picture has; players that believe it show a line."""
+    aspect = stream["pixel_aspect"] or 1.0
+    return not 1 / _STRETCH_MOST <= aspect <= _STRETCH_MOST
 
 
 def _audio(stream: _Raw) -> AudioStream:

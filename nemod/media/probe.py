@@ -128,6 +128,9 @@ async def _measure(fd: int, timeout_s: float) -> dict[str, Any]:
         finished = await run(argv, timeout_s=timeout_s, pass_fds=(fd,), cpu_s=timeout_s, memory_bytes=MEMORY_MOST)
     except OSError as error:
         _fail(Kind.TRANSIENT, f"The process that reads videos cannot be started: {error.strerror}.")
+    if finished.death is Death.HUNG:
+        where = "Check the drive or the share that it lies on."
+        _fail(Kind.TRANSIENT, f"Whoever reads it got nowhere for {timeout_s:,.0f} s, and was stopped.", where)
     if finished.timed_out:
         _fail(
             Kind.UNSUPPORTED,
@@ -163,6 +166,9 @@ def _refuse_by_content(opened: _Opened, raw: dict[str, Any]) -> None:
     streams = raw["streams"]
     pictures = [s for s in streams if s["type"] == "video" and s["index"] == raw["video"]]
     if not pictures:
+        if opened.boxes.elsewhere:
+            hint = "Export it with its media inside, as one self-contained file."
+            _fail(Kind.UNSUPPORTED, "Its picture lies in another file, and nemod reads only what is dropped.", hint)
         if any(s["type"] == "video" and s["packets"] == 0 for s in streams):
             _fail(Kind.INCOMPLETE, "It announces pictures and does not hold one.", _WAIT)
         if any(s["type"] == "audio" and s["packets"] for s in streams):
@@ -190,7 +196,11 @@ def _refuse_bomb(raw: dict[str, Any]) -> None:
 
 def _refuse_unopened(opened: _Opened, error: str) -> NoReturn:
     if error == "memory":
-        _fail(Kind.UNSUPPORTED, "Reading it takes more memory than any sound video needs.", "It is likely to be broken.")
+        _fail(
+            Kind.UNSUPPORTED,
+            "Reading it takes more memory, or it has more tracks, than any sound video.",
+            "It is likely to be broken.",
+        )
     if error == "decoder":
         _fail(Kind.UNSUPPORTED, "Its picture is coded in a way that cannot be read here.", "Export it as MP4 with H.264.")
     if opened.head is Head.MEDIA:

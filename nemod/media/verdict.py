@@ -25,6 +25,8 @@ FPS_MOST = 60.0
 RATE_MOST_HZ = 48_000
 #: Frames per second that a measured rate may be above a bound: one frame too many in a short clip is no fault.
 FPS_SLACK = 0.5
+#: However small a picture is, its sides keep their proportion so far: a strip of two lines is no square.
+SHAPE_MOST = 0.5
 #: Of an output that others made: seconds by which its length, and its sound against its picture, may differ from the source's,
 #: and the least share of the source's frames. Our own encoder keeps every frame; containers round more the longer they are.
 FOREIGN_LENGTH_S, FOREIGN_SHIFT_S, FOREIGN_FRAMES = 2.0, 0.3, 0.45
@@ -209,6 +211,10 @@ def _wrapping_faults(media: MediaInfo, codec: Codec) -> Iterator[str]:
         yield "It is not an MP4."
     elif media.fragmented:
         yield "It is a fragmented MP4, as streams are."
+    elif media.elsewhere:
+        yield "It names other files or addresses for its picture or sound."
+    elif media.odd:
+        yield "It holds more than an MP4 needs, which not every player reads alike."
     elif not media.faststart:
         yield "Its index lies at the end, so it plays only after all has arrived."
     elif media.video is not None and media.video.codec == Codec.HEVC == codec and media.video.tag != "hvc1":
@@ -266,7 +272,7 @@ def _other_picture(source: MediaInfo, output: MediaInfo, how: How, *, foreign: b
     if not foreign and (wide > was_wide + 2 or high > was_high + 2):
         yield f"Its picture of {wide}x{high} is larger than the source's of {was_wide}x{was_high}."
     # Even sizes cost up to two pixels on each side, much in a small picture.
-    if abs(wide * was_high / (high * was_wide) - 1) > 0.02 + 2 / wide + 2 / high:
+    if abs(wide * was_high / (high * was_wide) - 1) > min(0.02 + 2 / wide + 2 / high, SHAPE_MOST):
         yield f"Its picture of {wide}x{high} has another shape than the source's of {was_wide}x{was_high}."
     # The whole may be as long as it should by the sound alone. How long the last frame stays is lost in many a container.
     was_s, now_s = was.end_s - was.start_s, now.end_s - now.start_s
@@ -294,7 +300,8 @@ def _other_sound(source: MediaInfo, output: MediaInfo, *, foreign: bool) -> Iter
 def _shift(source: MediaInfo, output: MediaInfo, *, foreign: bool) -> Iterator[str]:
     """Whether the sound has been moved against the picture as a whole.
 
-    Told by its end, since a late start may be filled with silence; a sound that ends early has become shorter as well.
+    Told by its end, since a late start may be filled with silence; a sound that ends early has become shorter as well. How long
+    the last picture stays, a container may not say; then it is taken to stay as long as another one of the same video.
     """
     ends = []
     for media in (source, output):
@@ -304,5 +311,9 @@ def _shift(source: MediaInfo, output: MediaInfo, *, foreign: bool) -> Iterator[s
     (was_apart, was_s), (now_apart, now_s) = ends
     moved = abs(was_apart - now_apart)
     excused = FOREIGN_SHIFT_S if foreign else max(0.5, 0.01 * source.duration_s)
-    if not source.damaged and moved > excused and abs(was_s - now_s) < moved / 2:
+    longer = (
+        output.picture_s - source.picture_s > moved / 2 and source.video is not None and moved <= source.video.longest_step_s
+    )
+    stays = longer and now_apart > was_apart and not foreign
+    if not source.damaged and not stays and moved > excused and abs(was_s - now_s) < moved / 2:
         yield f"Sound and picture are {moved:.2f} s apart from where they were."

@@ -94,3 +94,33 @@ def test_a_place_is_not_seen_where_there_is_none() -> None:
     assert read(box(b"moov", place)).place
     for gap in range(1024 * 1024 - 8, 1024 * 1024 + 1):
         assert read(box(b"moov", bytes(gap) + place)).place
+
+
+def test_a_track_whose_data_lies_elsewhere_is_told(tmp_path: Path) -> None:
+    """Whatever a track's data reference says but "in this file" is told, also where it begins at the seam of two reads."""
+    made = make_clip(tmp_path / "a.mp4", seconds=1).read_bytes()
+    assert not read(made).elsewhere
+    assert read(made.replace(b"url \0\0\0\1", b"url \0\0\0\0")).elsewhere
+    assert read(made.replace(b"url \0\0\0\1", b"alis\0\0\0\1")).elsewhere
+    for before in range(1024 * 1024 - 40, 1024 * 1024 + 4):
+        assert read(box(b"moov", bytes(before) + b"dref" + bytes(40))).elsewhere
+        own = b"dref" + bytes(7) + b"\1\0\0\0\x0curl \0\0\0\1"
+        assert not read(box(b"moov", bytes(before) + own + bytes(40))).elsewhere
+
+
+def test_what_an_mp4_need_not_hold_is_told() -> None:
+    """A second index, a compressed one, an unknown box and what lies behind the last box: players may not agree on these."""
+    plain = box(b"ftyp", b"isom" + bytes(4)) + box(b"moov", box(b"mvhd")) + box(b"mdat", b"x")
+    assert not read(plain).odd
+    assert not read(plain + bytes(4) + b"mdat" + b"to the end").odd
+    assert read(plain + box(b"moov")).odd
+    assert read(plain + b"PK\3\4").odd
+    assert read(plain + box(b"meta")).odd
+    assert read(box(b"ftyp", b"isom" + bytes(4)) + box(b"moov", box(b"cmov")) + box(b"mdat", b"x")).odd
+
+
+def test_millions_of_boxes_are_not_all_read() -> None:
+    """A file of empty boxes costs neither the time nor the memory of all of them; it counts as odd."""
+    many = read(box(b"free") * 1_000_000)
+    assert len(many.boxes) < 500_000
+    assert many.odd

@@ -56,6 +56,8 @@ WRAPPING_FAULTS = [
     wrapped(mp4=False, container="mpegts"),
     wrapped(faststart=False),
     wrapped(fragmented=True),
+    wrapped(elsewhere=True),
+    wrapped(odd=True),
     wrapped(others=("subtitle",)),
     wrapped(others=("data", "data")),
     wrapped(audio=(AUDIO, replace(AUDIO, index=2, default=False))),
@@ -329,3 +331,17 @@ def test_the_pure_functions_take_any_limit(decide: Callable[[MediaInfo, Preset, 
     free = Preset(name="free")
     assert decide(GOOD, free, GOOD.size_bytes) in (How.PASS, ())
     assert decide(GOOD, free, GOOD.size_bytes - 1) not in (How.PASS, ())
+
+
+def test_a_last_picture_that_stays_longer_is_no_shift() -> None:
+    """Where a source does not say how long its last picture stays, it may stay as long as another one; further is a shift."""
+    ends_early = seen(end_s=59.0, longest_step_s=0.9)
+    output = seen(end_s=59.8)
+    assert isinstance(verdict(output, source=ends_early), Accept)
+    assert isinstance(verdict(output, source=seen(end_s=59.0, longest_step_s=0.1)), Refuse)
+
+
+def test_a_strip_that_became_a_square_is_refused() -> None:
+    """A tiny picture may be rounded to even sides, not to another shape."""
+    assert isinstance(verdict(seen(width=2, height=2), source=seen(width=1, height=1)), Accept)
+    assert isinstance(verdict(seen(width=2, height=2), source=seen(width=16384, height=2)), Refuse)

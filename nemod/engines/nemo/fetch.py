@@ -20,6 +20,7 @@ from nemod.engines.nemo.run import OVERTAKEN, Run, uncertain
 from nemod.engines.nemo.talk import ask_away, cost_of, extras
 from nemod.engines.nemo.trip import Stage, token_of
 from nemod.engines.nemo.wire import Render, RenderStatus, State, Trouble
+from nemod.failure import Kind
 from nemod.media.info import MediaInfo
 from nemod.media.probe import PROBE_TIMEOUT_S, ProbeError, probe
 from nemod.media.verdict import How, how
@@ -197,10 +198,16 @@ async def _fetched(run: Run, render: Render) -> AsyncGenerator[Event, None]:
 
 
 async def _whole(file: Path) -> MediaInfo | None:
-    """What was downloaded, if it is a video from its beginning to its end."""
+    """What was downloaded, if it is a video from its beginning to its end.
+
+    Raises:
+        EngineError: TRANSIENT; nobody could look, which says nothing of the file.
+    """
     try:
         media = await probe(file, timeout_s=PROBE_TIMEOUT_S)
-    except ProbeError:
+    except ProbeError as error:
+        if error.failure.kind is Kind.TRANSIENT:
+            raise EngineError(error.failure) from error
         return None
     return None if media.video is None or media.cut_off_s or media.truncated else media
 
