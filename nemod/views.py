@@ -16,10 +16,12 @@ from nemod.config.model import Folder
 from nemod.config.units import format_duration, format_size
 from nemod.daemon.board import Running
 from nemod.daemon.outputs import OutputView, output_views, quality_of
+from nemod.daemon.resting import PauseView, pause_view
 from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind
 from nemod.job import TRANSITIONS, Job, JobId, JobState
 from nemod.ledger.ledger import HoldRow, Spending, engine_scope, folder_scope
+from nemod.ledger.pauses import Pause, pause_of
 from nemod.media.quality import Quality
 from nemod.media.verdict import Refuse
 from nemod.text import safe
@@ -106,6 +108,7 @@ class StatusView:
     counts: Mapping[str, int] = field(default_factory=dict)
     jobs: tuple[JobView, ...] = ()
     holds: tuple[HoldView, ...] = ()
+    pauses: tuple[PauseView, ...] = ()
     folders: tuple[FolderView, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -120,12 +123,13 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What jobs are seen against: those that run or wait outside, the holds, whether a daemon is there, and the time."""
+    """What jobs are seen against: those that run or wait outside, holds and pauses, whether a daemon is there, and the time."""
 
     board: Mapping[JobId, Running]
     holds: tuple[HoldRow, ...]
     alive: bool
     now: float
+    pauses: tuple[Pause, ...] = ()
 
 
 def fields(view: JobView | HoldView | FolderView | StatusView) -> dict[str, Any]:
@@ -206,6 +210,9 @@ def _waits_for(job: Job, scene: Scene) -> str:
         if hold.scope in scopes and not paid and (hold.until is None or hold.until > scene.now):
             until = "" if hold.until is None else f" until {clock(hold.until, now=scene.now)}"
             return f"waiting{until}: {hold.failure.detail}"
+    if (paused := pause_of(job, scene.pauses, now=scene.now)) is not None:
+        until = "" if paused.until is None else f" until {clock(paused.until, now=scene.now)}"
+        return f"waiting{until}: {pause_view(paused).detail}"
     if job.due > scene.now and job.polling:
         resting = scene.board.get(job.id)
         doing = resting.stage if resting is not None and resting.rests else "made in the cloud"
@@ -293,8 +300,17 @@ def jobs_sheet(jobs: Sequence[JobView]) -> Sheet:
     )
 
 
-def holds_sheet(holds: Sequence[HoldView], *, now: float) -> Sheet:
+def holds_sheet(holds: Sequence[HoldView], pauses: Sequence[PauseView] = (), *, now: float) -> Sheet:
     """Who takes nothing new, and what to do about it."""
+    paused = tuple(
+        (
+            "all folders" if p.folder is None else f"folder {safe(p.folder)}",
+            "you act" if p.until is None else clock(p.until, now=now),
+            p.detail,
+            safe(p.hint) or NOTHING,
+        )
+        for p in pauses
+    )
     return Sheet(
         columns=("HELD", "UNTIL", "WHY", "WHAT TO DO"),
         rows=tuple(
@@ -305,7 +321,8 @@ def holds_sheet(holds: Sequence[HoldView], *, now: float) -> Sheet:
                 safe(h.failure.hint) or NOTHING,
             )
             for h in holds
-        ),
+        )
+        + paused,
     )
 
 

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.clips import make_clip
 from tests.support.daemon import Machine, machine
+
+# No test fails for being slow, and the suite tries the same examples each time; NEMOD_SLOW=1 looks for others.
+settings.register_profile("nemod", deadline=None, derandomize=os.environ.get("NEMOD_SLOW") != "1")
+settings.load_profile("nemod")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -187,7 +187,8 @@ def tell_daemon(state: Path, verb: str) -> None:
 def scene(state: Path, ledger: Ledger) -> Scene:
     """What jobs are seen against, now."""
     alive = daemon_runs(state)
-    return Scene(board=read_board(state) if alive else {}, holds=ledger.holds(), alive=alive, now=time.time())
+    board = read_board(state) if alive else {}
+    return Scene(board=board, holds=ledger.holds(), alive=alive, now=time.time(), pauses=ledger.pauses())
 
 
 # -- printing -----------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import typer
 from nemod.cli.common import ConfigOption, JsonOption, complain, places, print_json, say
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import builtin_presets
+from nemod.config.hours import hours_text
 from nemod.config.model import Config, Folder, Nemo, Preset
 from nemod.config.parse import check as check_all
 from nemod.config.prepare import prepare
@@ -141,6 +142,7 @@ def _folder(folder: Folder) -> dict[str, Any]:
         "ignore": list(folder.ignore),
         "session": folder.session.value,
         "output_name": folder.output_name,
+        "hours": hours_text(folder.hours) if folder.hours else None,
     }
 
 

@@ -26,6 +26,7 @@ from nemod.config.builtin import platforms
 from nemod.config.model import Config, Preset
 from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
+from nemod.daemon.resting import pause_view
 from nemod.host import doctor as host
 from nemod.job import JobState
 from nemod.text import safe
@@ -79,9 +80,9 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     for job in telling:
         if job.state == JobState.PARKED and job.failure is not None and job.failure.hint:
             say(f"Job {job.id}: {safe(job.failure.hint)}")
-    if view.holds:
+    if view.holds or view.pauses:
         say()
-        print_sheet(holds_sheet(view.holds, now=time.time()))
+        print_sheet(holds_sheet(view.holds, view.pauses, now=time.time()))
     say()
     if view.folders:
         print_sheet(places_sheet(view.folders, home=where.home))
@@ -112,6 +113,7 @@ def _status(where: Places) -> StatusView:
             counts={state.value: count for state, count in ledger.counts().items()},
             jobs=tuple(job_view(job, now) for job in jobs),
             holds=tuple(map(hold_view, now.holds)),
+            pauses=tuple(pause_view(p) for p in now.pauses if p.until is None or p.until > now.now),
             folders=known.folders,
             problems=known.problems,
         )

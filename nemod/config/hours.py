@@ -6,33 +6,32 @@ Rules kept here:
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from nemod.config.model import Folder, Span
 from nemod.config.units import UnitError, shown
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY_MINUTES = 24 * 60
 _GROUPS = {"daily": range(7), "weekdays": range(5), "weekend": range(5, 7), "weekends": range(5, 7)}
 _SPAN = re.compile(r"(?:(?P<days>[a-z][a-z ]*(?:-[a-z ]+)?)\s+)?(?P<start>\d{1,2}:\d\d)\s*-\s*(?P<end>\d{1,2}:\d\d)")
+_ALWAYS = Span(days=tuple(range(7)), start=0, end=_DAY_MINUTES)
 _HINT = 'write it like "22:00-06:00" or "mon-fri 20:00-07:00, sat-sun 00:00-24:00"'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Some days of the week (0 is Monday), and minutes after midnight; `end` may lie behind the day's 1,440."""
-
-    days: tuple[int, ...]
-    start: int
-    end: int
-
-
 def parse_hours(value: object) -> tuple[Span, ...]:
-    """Opening hours from a text; raises UnitError for anything else."""
+    """Opening hours from a text, none if that means always; raises UnitError for anything else."""
     if not isinstance(value, str) or not value.strip():
         raise UnitError(f"{shown(value)} names no hours", _HINT)
     text = value.lower().replace("\N{EN DASH}", "-")
-    return tuple(_span(part.strip(), value) for part in text.split(","))
+    spans = tuple(_span(part.strip(), value) for part in text.split(","))
+    return () if _ALWAYS in spans else spans
+
+
+def hours_text(hours: tuple[Span, ...]) -> str:
+    """The inverse of `parse_hours`."""
+    return ", ".join(f"{_days_text(span.days)}{_clock(span.start)}-{_clock(span.end)}" for span in hours or (_ALWAYS,))
 
 
 def is_open(hours: tuple[Span, ...], at: datetime) -> bool:
@@ -58,6 +57,11 @@ def next_opening(hours: tuple[Span, ...], at: datetime) -> datetime:
         if (midnight + timedelta(days=ahead)).weekday() in span.days
     )
     return min(start for start in starts if start > at)
+
+
+def closed(folders: Iterable[Folder], at: datetime) -> dict[str, float]:
+    """The folders that may begin nothing new at a moment of the wall clock, and when they may again (epoch seconds)."""
+    return {f.name: next_opening(f.hours, at).timestamp() for f in folders if not is_open(f.hours, at)}
 
 
 def _span(part: str, whole: str) -> Span:
@@ -90,3 +94,12 @@ def _days(text: str | None, whole: str) -> tuple[int, ...]:
         raise UnitError(f"{shown(whole)}: {shown(text)} are no days", "mon tue wed thu fri sat sun, mon-fri, weekdays, weekend")
     first, last = numbers[0] or 0, numbers[-1] or 0
     return tuple((first + ahead) % 7 for ahead in range((last - first) % 7 + 1))
+
+
+def _days_text(days: tuple[int, ...]) -> str:
+    return "" if len(days) == len(DAYS) else f"{DAYS[days[0]][:3]}-{DAYS[days[-1]][:3]} "
+
+
+def _clock(minutes: int) -> str:
+    within = minutes if minutes <= _DAY_MINUTES else minutes - _DAY_MINUTES
+    return f"{within // 60:02}:{within % 60:02}"

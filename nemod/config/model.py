@@ -98,6 +98,15 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Opening hours: some days of the week (0 is Monday), and minutes after midnight; `end` may lie behind the day's 1,440."""
+
+    days: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """An inbox with all that belongs to it; every path is absolute."""
 
@@ -113,6 +122,7 @@ class Folder:
     ignore: tuple[str, ...] = ()
     output_name: str | None = None  # a template, without the extension; None: the source's name
     session: SessionScope = SessionScope.JOB
+    hours: tuple[Span, ...] = ()  # when new work may begin; none: always
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

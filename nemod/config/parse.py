@@ -12,6 +12,7 @@ from types import MappingProxyType
 from nemod.config import naming, shapes
 from nemod.config.builtin import builtin_presets, parse_limit
 from nemod.config.cloud import env_problem, read_nemo
+from nemod.config.hours import parse_hours
 from nemod.config.model import (
     After,
     Codec,
@@ -22,6 +23,7 @@ from nemod.config.model import (
     Preset,
     SessionScope,
     Settings,
+    Span,
     Speed,
     Tracks,
 )
@@ -46,6 +48,7 @@ FOLDER_KEYS = (
     "ignore",
     "session",
     "output_name",
+    "hours",
 )
 PRESET_KEYS = (
     *("base", "limit", "max_height", "max_fps", "codec", "speed", "audio", "audio_bitrate"),
@@ -254,6 +257,8 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
     nothing: tuple[str, ...] = ()
     ignore = table.take("ignore", shapes.texts, nothing)
     session = table.take("session", shapes.member(SessionScope), SessionScope.JOB)
+    no_hours: tuple[Span, ...] = ()
+    hours = table.take("hours", parse_hours, no_hours)
     output_name = table.take("output_name", naming.parse_template, naming.PLAIN)
     inbox = table.take("inbox", shapes.path_in(base, home), Path())
     if inbox == Path():
@@ -272,4 +277,5 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         ignore=ignore,
         session=session,
         output_name=output_name,
+        hours=hours,
     )

@@ -18,6 +18,7 @@ from nemod.daemon.source import fingerprint_of
 from nemod.job import Fingerprint, Job, JobId, JobState, Move
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, Request, engine_scope, folder_scope
+from nemod.ledger.pauses import Why, pause_of
 
 
 class Verb(StrEnum):
@@ -171,6 +172,9 @@ def _release(ledger: Ledger, job: Job, *, now: float) -> Answer:
     """Let a parked job go on; for a queued one, lift what holds it and make it due."""
     if job.state is JobState.PARKED and ledger.release(job.id, now=now):
         return Answer(done=True, says=f"Job {job.id} goes on.")
+    if job.state is JobState.QUEUED and (pause := pause_of(job, ledger.pauses(), now=now)) is not None:
+        hint = "waits for the hours of its folder" if pause.why is Why.HOURS else "is paused; let it go on with: nemod resume"
+        return Answer(done=False, says=f"Job {job.id} {hint}.")
     if job.state is JobState.QUEUED:
         ledger.unhold(folder_scope(job.folder.name))
         for engine in () if job.route is None else job.route.engines:

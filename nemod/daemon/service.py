@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nemod import logs
+from nemod.config.hours import closed
 from nemod.config.model import Config, Folder
 from nemod.config.problem import Problem
 from nemod.daemon import board as board_file
@@ -27,15 +29,16 @@ from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
 from nemod.daemon.locks import Busy, Seat
 from nemod.daemon.mailbox import Verb, answer
+from nemod.daemon.once import worked_off
 from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
 from nemod.daemon.timers import Timers
 from nemod.engines.base import EngineName
-from nemod.failure import Kind, NemodError
+from nemod.failure import NemodError
 from nemod.intake.mounts import file_system
-from nemod.job import Job, JobId, JobState, Lane, Move, next_engine
+from nemod.job import JobId, JobState, Lane, Move
 from nemod.ledger.desk import Desk
-from nemod.ledger.ledger import Ledger, LedgerError, engine_scope, folder_scope
+from nemod.ledger.ledger import Ledger, LedgerError, engine_scope
 from nemod.threads import Threads
 
 log = logs.get(__name__)
@@ -49,8 +52,6 @@ MAIL_EVERY_S = 0.5
 ENGINES_EVERY_S = 300.0
 #: How long a polite stop may take before the process ends without it; the ledger makes good for the rest.
 STOP_S = 8.0
-#: `once` waits for a file that may yet become whole, and for a back-off, if that is no longer than this.
-ONCE_WAITS_S = 180.0
 
 
 class Ending(Enum):
@@ -196,6 +197,7 @@ class Service:
         self._timers.every("rescan", self.config.settings.rescan_s, inlets.poke_all)
         self._timers.every("mail", MAIL_EVERY_S, self._mail.set)
         self._timers.every("engines", ENGINES_EVERY_S, self._look.set)
+        self._timers.each_minute("hours", self._work.set if any(f.hours for f in self.config.folders) else None)
 
     async def _put_down(self, desk: Desk, inlets: Inlets) -> None:
         self._timers.stop()
@@ -247,6 +249,7 @@ class Service:
             await desk(Ledger.clock_set_back, now=time.time())
             for fallen in await desk(Ledger.fall_back, now=time.time(), patience_s=nemo.patience_s):
                 log.info("job.falls_back", job=fallen.job, file=fallen.relpath, to=fallen.lane, why=fallen.why.detail)
+            await desk(Ledger.keep_hours, closed(self.config.folders, datetime.now()), now=time.time())  # noqa: DTZ005 - by the clock on the wall
             claim = partial(self._claim, desk, runner, inlets.silent)
             await claim(Lane.LIGHT, LIGHT_SLOTS)
             await claim(Lane.LOCAL, self.config.settings.workers)
@@ -298,17 +301,8 @@ class Service:
     async def _worked_off(self, desk: Desk, inlets: Inlets) -> bool:
         if self._running or not inlets.at_rest:
             return False
-        soon = time.time() + ONCE_WAITS_S
-        # A hold that ends soon is waited for as well: a server asked for a pause.
-        lasting = [
-            h for h in await desk(Ledger.holds) if h.until is None or h.until > soon or h.failure.kind is not Kind.THROTTLED
-        ]
-        holds = {h.scope: h.failure.kind for h in lasting}
-        for job in await desk(Ledger.jobs, states=[JobState.QUEUED]):
-            held = {folder_scope(job.folder.name), engine_scope(_engine(job))} & holds.keys()
-            paid = job.polling and all(holds[scope] is Kind.CREDITS for scope in held)
-            if job.due <= soon and (paid or not held):
-                return False
+        if not await worked_off(desk, now=time.time()):
+            return False
         failed = await desk(Ledger.jobs, states=[JobState.FAILED])
         self._failed = sum(1 for job in failed if job.finished is not None and job.finished >= inlets.began)
         return True
@@ -390,11 +384,3 @@ class Service:
             for problem in fresh:
                 log.error("config.problem", problem=str(problem))
             log.error("config.kept", why="The new config has problems; the old one stays in force.")
-
-
-def _engine(job: Job) -> EngineName:
-    """Who works on a job next; the light lane's work is this machine's."""
-    if job.attempt is not None:
-        return job.attempt.engine
-    following = None if job.route is None else next_engine(job, job.route)
-    return EngineName.LOCAL if following is None else following[0]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
 
 #: An alarm is never set further away than this, so that a suspend or a changed clock delays nothing for long.
 FURTHEST_S = 60.0
@@ -54,6 +55,13 @@ class Timers:
     def every(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         """Ring again and again."""
         self._scheduler.add_job(_ring(call), "interval", seconds=seconds, id=name, replace_existing=True)
+
+    def each_minute(self, name: str, call: Callable[[], None] | None) -> None:
+        """Ring when a minute begins, by the clock on the wall; None: no more."""
+        if call is not None:
+            self._scheduler.add_job(_ring(call), CronTrigger(second=0, timezone=UTC), id=name, replace_existing=True)
+        elif self._scheduler.get_job(name) is not None:
+            self._scheduler.remove_job(name)
 
     def soon(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         """Ring once after so many seconds; replaces an alarm of that name."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from nemod.ledger import beside, facts, inbox, places, reading, spending, states, ways
+from nemod.ledger import beside, facts, inbox, pauses, places, reading, spending, states, ways
 from nemod.ledger.beside import HoldRow, Request, engine_scope, folder_scope
 from nemod.ledger.inbox import Reconciled
 from nemod.ledger.spending import Spending
@@ -145,6 +145,12 @@ class Ledger(sqlite3.Connection):
     # drives
     drives = places.drives
     note_drive = places.note_drive
+
+    # folders that begin nothing new
+    pause = pauses.pause
+    resume = pauses.resume
+    keep_hours = pauses.keep_hours
+    pauses = pauses.pauses
 
     # holds and the mailbox
     hold = beside.hold

@@ -84,7 +84,7 @@ def next_due(db: sqlite3.Connection, *, now: float, patience_s: float | None = N
     """
     (due,) = db.execute(
         "SELECT MIN(at) FROM (SELECT due AS at FROM job WHERE state = 'queued' UNION ALL SELECT until FROM hold"
-        " UNION ALL SELECT since + ?2 FROM hold WHERE scope = ?3) WHERE at > ?1",
+        " UNION ALL SELECT until FROM pause UNION ALL SELECT since + ?2 FROM hold WHERE scope = ?3) WHERE at > ?1",
         (now, patience_s, engine_scope(EngineName.NEMO)),
     ).fetchone()
     return None if due is None else float(due)

@@ -33,9 +33,9 @@ def recover(db: sqlite3.Connection) -> int:
         return db.execute("UPDATE job SET state = 'queued' WHERE state = 'running'").rowcount
 
 
-#: Held back are: what waits for a folder or an engine, as long as something is still wanted of that; in the cloud, whatever
-#: is not under way while somebody else is and the engine is careful; and of those that share a session all but the one that
-#: came to it last, until that one is through.
+#: Held back are: what waits for a folder or an engine, as long as something is still wanted of that; what a pause keeps from
+#: beginning (`pauses.begun` is the same in Python); in the cloud, whatever is not under way while somebody else is and the
+#: engine is careful; and of those that share a session all but the one that came to it last, until that one is through.
 _CLAIM = """
 UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE state = 'queued' AND id = (
     SELECT mine.id FROM job AS mine
@@ -43,6 +43,11 @@ UPDATE job SET state = 'running', started = COALESCE(started, :now) WHERE state 
     AND mine.id NOT IN (SELECT value FROM json_each(:but))
     AND NOT EXISTS (
         SELECT 1 FROM hold WHERE scope = 'folder:' || mine.folder_name AND (until IS NULL OR until > :now)
+    )
+    AND (
+        mine.delivered_bytes IS NOT NULL OR mine.failing IS NOT NULL
+        OR EXISTS (SELECT 1 FROM attempt WHERE job = mine.id AND closed IS NULL AND (staged IS NOT NULL OR engine = 'nemo'))
+        OR NOT EXISTS (SELECT 1 FROM pause WHERE folder IN ('', mine.folder_name) AND (until IS NULL OR until > :now))
     )
     AND (
         mine.delivered_bytes IS NOT NULL OR mine.failing IS NOT NULL

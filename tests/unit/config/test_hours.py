@@ -1,11 +1,14 @@
 """Opening hours: over midnight, on some days, in the words that people write."""
 
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
-from nemod.config.hours import is_open, next_opening, parse_hours
+from nemod.config.hours import closed, hours_text, is_open, next_opening, parse_hours
 from nemod.config.units import UnitError
+from tests.ledger.values import folder
 
 #: 2026-11-20 is a Friday.
 FRIDAY, SATURDAY, SUNDAY, MONDAY = 20, 21, 22, 23
@@ -39,6 +42,22 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
 def test_hours_are_open_when_their_words_say_so(hours: str, moment: datetime, expected: bool) -> None:  # noqa: FBT001
     """A span over midnight belongs to the day on which it begins."""
     assert is_open(parse_hours(hours), moment) is expected
+
+
+@pytest.mark.parametrize(
+    "words", ["22:00-06:00", "mon-fri 20:00-07:00, sat-sun 00:00-24:00", "sat-mon 00:00-24:00", "sun-sun 09:05-10:00"]
+)
+def test_hours_are_written_as_they_are_read(words: str) -> None:
+    """What `config show` prints can stand in a config."""
+    assert hours_text(parse_hours(words)) == words
+    assert parse_hours(hours_text(())) == ()
+
+
+def test_folders_that_are_closed_are_named_with_the_moment_of_their_opening() -> None:
+    """In seconds of the epoch, as the ledger counts."""
+    night = replace(folder(Path("/x")), hours=parse_hours("22:00-06:00"))
+    assert closed([night, folder(Path("/y"))], at(FRIDAY, 12)) == {"clips": at(FRIDAY, 22).timestamp()}
+    assert closed([night], at(FRIDAY, 23)) == {}
 
 
 def test_without_hours_it_is_always_open() -> None:
