@@ -12,13 +12,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from nemod import logs
 from nemod.config import naming
 from nemod.config.units import format_limit, format_size
 from nemod.daemon.source import verify
-from nemod.delivery import names, originals, publish, reason
+from nemod.delivery import names, originals, publish, reason, spelling
 from nemod.engines.base import EngineName
 from nemod.failure import Failure, Kind, NemodError
 from nemod.job import Attempt, Job, Move
@@ -70,8 +70,7 @@ class Handover:
     async def aim(self, job: Job) -> None:
         """Choose a free name in the outbox, or one for each part, and write it down."""
         await self.check_source(job)
-        parts = () if job.attempt is None else job.attempt.parts
-        for targets in _targets(job, max(1, len(parts))):
+        for targets in await asyncio.to_thread(_targets, job):
             if not await asyncio.to_thread(_any_taken, targets) and await self.desk(Ledger.aim, job.id, *targets):
                 return
 
@@ -270,13 +269,17 @@ def _published(job: Job) -> bool:
     return deliveries is not None and any(one.done() for one in deliveries)
 
 
-def _targets(job: Job, count: int) -> Iterator[tuple[Path, ...]]:
+def _targets(job: Job) -> Iterator[tuple[Path, ...]]:
     """Names in the outbox, in the sub-folders that the source had; those of a set share their number."""
+    count = 1 if job.attempt is None else max(1, len(job.attempt.parts))
     stem = _stem(job)
-    folder = job.folder.outbox / PurePosixPath(job.relpath).parent
+    # In its own file system, where nobody sees which names are tried.
+    room = job.folder.outbox if job.attempt is None else job.attempt.folder
+    folder = job.folder.outbox / spelling.inside(room, job.relpath)
     digits = len(str(count))
     tails = [f" part {n:0{digits}} of {count}{SUFFIX}" for n in range(1, count + 1)] if count > 1 else [SUFFIX]
-    sets = zip(*(names.candidates(stem, tail) for tail in tails), strict=False)  # they do not end
+    spelled = spelling.spelling(room, stem, tails[0])
+    sets = zip(*(names.candidates(stem, tail, spelled) for tail in tails), strict=False)  # they do not end
     return (tuple(folder / name for name in named) for named in sets)
 
 

@@ -11,15 +11,17 @@ Rules kept here:
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from send2trash import send2trash
 
 from nemod import durable
 from nemod.config.model import After
-from nemod.delivery import names, sidecar, transfer, way
+from nemod.delivery import names, sidecar, spelling, transfer, way
 from nemod.delivery.publish import PublishError
 from nemod.failure import failure_of
 from nemod.job import Fingerprint
@@ -91,7 +93,8 @@ def _dispose(source: Path, fingerprint: Fingerprint, after: After, originals: Pa
 
 def _not_there(source: Path, fingerprint: Fingerprint, after: After, originals: Path, relpath: str) -> Disposed:
     """What became of a source that is another file now, or gone: by an earlier run, or by somebody else."""
-    folder = originals / PurePosixPath(relpath).parent
+    with way.to(originals, within=originals) as place:
+        folder = originals / spelling.inside(place, relpath)
     with way.to(folder, within=originals) as archive:
         transfer.partial(archive, fingerprint).unlink(missing_ok=True)
         if os.path.lexists(source):
@@ -130,10 +133,9 @@ def dispose_sidecar(source: Path, done: Disposed, *, after: After, originals: Pa
 
 def _dispose_sidecar(source: Path, done: Disposed, after: After, originals: Path, relpath: str) -> str:
     found = sidecar.beside(source)
-    archived = done.path if done.how is Fate.ARCHIVED else originals / relpath if after is After.ARCHIVE else None
-    if found is not None and archived is not None:
-        with way.made(archived.parent, within=originals) as archive:
-            return sidecar.move_along(source, archive / archived.name)
+    if found is not None and (done.how is Fate.ARCHIVED or after is After.ARCHIVE):
+        with _home(originals, relpath) as (_, archive):
+            return sidecar.move_along(source, archive / (source.name if done.path is None else done.path.name))
     if found is not None and after is After.TRASH:
         send2trash(os.fspath(_real(found)))
     elif found is not None and after is After.DELETE:
@@ -155,10 +157,9 @@ def aim_quarantine(failed: Path, relpath: str, *, source: Path | None = None) ->
     """
     if source is not None and source.is_relative_to(failed):
         return source
-    folder = failed / PurePosixPath(relpath).parent
     try:
-        with way.made(folder, within=failed) as here:
-            for name in names.candidates(*names.parts(relpath)):
+        with _home(failed, relpath) as (folder, here):
+            for name in spelling.candidates(here, *names.parts(relpath)):
                 # A stranger's instruction under the name would be taken for this file's when it is tried again.
                 if not os.path.lexists(here / name) and sidecar.beside(here / name) is None:
                     return folder / name
@@ -234,10 +235,18 @@ def move_sidecar(source: Path, target: Path, *, relpath: str) -> str:
         return sidecar.left(error)
 
 
+@contextmanager
+def _home(place: Path, relpath: str) -> Iterator[tuple[Path, Path]]:
+    """The folder of a place for a file of that path, as the place's disk spells it, and the way to it."""
+    with way.made(place, within=place) as held:
+        folder = place / spelling.inside(held, relpath)
+    with way.made(folder, within=place) as held:
+        yield folder, held
+
+
 def _archive(source: Path, fingerprint: Fingerprint, originals: Path, relpath: str, note: str) -> Disposed:
-    folder = originals / PurePosixPath(relpath).parent
-    with way.made(folder, within=originals) as archive:
-        for name in names.candidates(*names.parts(relpath)):
+    with _home(originals, relpath) as (folder, archive):
+        for name in spelling.candidates(archive, *names.parts(relpath)):
             try:
                 if transfer.bring(source, archive / name, fingerprint):
                     return Disposed(how=Fate.ARCHIVED, path=folder / name, note=note)
@@ -253,7 +262,7 @@ def _archive(source: Path, fingerprint: Fingerprint, originals: Path, relpath: s
 
 def _archived(archive: Path, relpath: str, fingerprint: Fingerprint) -> str | None:
     """Under which name an earlier run put a source that is gone now."""
-    for name in names.candidates(*names.parts(relpath)):
+    for name in spelling.candidates(archive, *names.parts(relpath)):
         if not os.path.lexists(archive / name):
             return None
         if transfer.resembles(archive / name, fingerprint):

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nemod import durable
-from nemod.delivery import names, place, way
+from nemod.delivery import names, place, spelling, way
 from nemod.delivery.publish import PublishError
 from nemod.failure import Failure, failure_of
 
@@ -71,7 +71,7 @@ def write_reason(target: Path, text: str, *, failed: Path) -> Path:
 def clear_reason(target: Path, *, failed: Path) -> None:
     """Remove the reason beside a file that has left the failed folder; a file that is not ours to remove stays."""
     with suppress(OSError), way.to(target.parent, within=failed) as here:
-        for name in names.candidates(target.name, SUFFIX):
+        for name in spelling.candidates(here, target.name, SUFFIX):
             if not os.path.lexists(here / name):
                 return
             if _heading(here / name)[:1] == [_FIRST_LINE]:
@@ -92,7 +92,7 @@ def _write(target: Path, text: str) -> str:
 
 
 def _put(temp: Path, target: Path, text: str) -> Path:
-    for name in names.candidates(target.name, SUFFIX):
+    for name in spelling.candidates(target.parent, target.name, SUFFIX):
         path = target.parent / name
         if _heading(path) == text.splitlines()[:2]:
             return temp.replace(path)

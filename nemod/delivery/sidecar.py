@@ -12,18 +12,18 @@ import os
 import stat
 from pathlib import Path
 
-from nemod.delivery import names, reason, transfer
+from nemod.delivery import names, reason, spelling, transfer
 from nemod.job import Fingerprint
 
 SUFFIX = ".txt"
 #: As people and systems write it, in the order in which it is looked for.
-_SPELLINGS = (SUFFIX, ".TXT", ".Txt")
+_ENDINGS = (SUFFIX, ".TXT", ".Txt")
 
 
 def beside(video: Path) -> Path | None:
     """The instruction that lies beside a video now; the video itself need not lie there."""
-    for spelling in _SPELLINGS:
-        path = video.with_name(video.name + spelling)
+    for ending in _ENDINGS:
+        path = video.with_name(video.name + ending)
         if not path.name.lower().endswith(reason.SUFFIX) and _regular(path):
             return path
     return None
@@ -57,7 +57,7 @@ def left(error: OSError) -> str:
 def _bring(found: Path, video: Path) -> None:
     seen = found.lstat()
     fingerprint = Fingerprint(size_bytes=seen.st_size, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino)
-    for name in names.candidates(video.name, SUFFIX):
+    for name in spelling.candidates(video.parent, video.name, SUFFIX):
         try:
             if not transfer.bring(found, video.with_name(name), fingerprint):
                 raise OSError(errno.EBUSY, "it was changed at this moment")

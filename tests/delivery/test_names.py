@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemod.delivery.names import candidates, output_stem, parts, safe
+from nemod.delivery.names import Spelling, candidates, output_stem, parts, plain, portable, safe
 
 FROM_DISK = st.binary(min_size=0, max_size=300).map(os.fsdecode)
 
@@ -67,6 +67,43 @@ def test_every_name_is_fit_for_a_disk(stem: str, suffix: str) -> None:
         assert not name.startswith(".")
         assert "/" not in name
         assert "\0" not in name
+
+
+@pytest.mark.parametrize(
+    ("name", "portable_name", "ascii_name"),
+    [
+        ("a: b?.mp4", "a_ b_.mp4", "a_ b_.mp4"),
+        ('<>:"\\|?*.mov', "________.mov", "________.mov"),
+        ("two\nlines\x7f.mp4", "two_lines_.mp4", "two_lines_.mp4"),
+        ("CON.mp4", "_CON.mp4", "_CON.mp4"),
+        ("com¹.tar.mp4", "_com¹.tar.mp4", "_com1.tar.mp4"),
+        ("console.mp4", "console.mp4", "console.mp4"),
+        ("clip.mp4. ", "clip.mp4", "clip.mp4"),
+        ("dots...", "dots", "dots"),
+        (". .", "video", "video"),
+        ("Grüße 日本.mp4", "Grüße 日本.mp4", "Gru_e __.mp4"),
+        (os.fsdecode(b"caf\xe9.mp4"), "caf_.mp4", "caf_.mp4"),
+        ("ü" * 200 + ".mp4", "ü" * 69 + ".mp4", "u" * 139 + ".mp4"),
+    ],
+)
+def test_names_in_plainer_spellings(name: str, portable_name: str, ascii_name: str) -> None:
+    """What the strictest systems forbid becomes a line below, the rest stays; the plainest is spelled plainly already."""
+    assert portable(name, Spelling.OWN) == name
+    assert portable(name, Spelling.PORTABLE) == portable_name
+    assert portable(name, Spelling.ASCII) == ascii_name
+    assert plain(ascii_name)
+
+
+@given(stem=FROM_DISK, suffix=st.one_of(st.just(""), st.just(".mp4"), FROM_DISK), spelling=st.sampled_from(Spelling))
+def test_every_spelling_counts_up_and_is_fit_for_a_disk(stem: str, suffix: str, spelling: Spelling) -> None:
+    """Whatever the stem, names differ from each other, and a plain one stays plain with its number."""
+    found = list(itertools.islice(candidates(stem, suffix, spelling), 12))
+    assert len(set(found)) == 12
+    for name in found:
+        assert 0 < len(os.fsencode(name)) <= (255 if spelling is Spelling.OWN else 143)
+        assert not name.startswith(".")
+        if spelling is Spelling.ASCII:
+            assert plain(name)
 
 
 def test_the_stem_is_the_name_without_its_last_extension() -> None:

@@ -50,7 +50,7 @@ def _trick(root: Path, name: str) -> Path:
     """A script that lets a sub-folder of a place lead to a stranger's; that one."""
     place = {"inbox": folder(root).inbox, "done": folder(root).outbox, "originals": folder(root).originals}.get(name)
     place = place or folder(root).inbox / "failed"
-    stranger, aside = root.parent / f"{root.name} stranger", root.parent / f"{root.name} aside"
+    stranger, aside = Path(f"{root} stranger"), Path(f"{root} aside")
     shutil.copytree(folder(root).inbox / SUB, stranger / SUB)
     first, away, theirs = (shlex.quote(str(path)) for path in (place / SUB.parts[0], aside, stranger / SUB.parts[0]))
     lines = [f"mkdir -p {shlex.quote(str(place))}", f"if [ -d {first} ]; then mv {first} {away}; fi", f"ln -s {theirs} {first}"]
@@ -67,7 +67,8 @@ def _suffer(clips: Clips, root: Path, name: str, death: Death) -> str:
     live(root, death, meet=True)
     if _tree(stranger) != before:
         return f"{name} at {death.label} {death.number}: {before} became {_tree(stranger)}"
-    kept = {hashlib.sha256(path.read_bytes()).hexdigest() for path in root.parent.rglob(f"{root.name}*/**/*") if path.is_file()}
+    ours = (path for top in (root, Path(f"{root} aside")) for path in top.rglob("*") if path.is_file())
+    kept = {hashlib.sha256(path.read_bytes()).hexdigest() for path in ours}
     lost = [one for one, content in clips.originals.items() if content not in kept and clips.after is not After.DELETE]
     return f"{name} at {death.label} {death.number}: lost {lost}" if lost else ""
 

@@ -1,6 +1,10 @@
-"""Sticks and cards: no hard links, no case, coarse times, and files numbered anew at each mount."""
+"""Sticks and cards: no hard links, no case, coarse times, files numbered anew at each mount, and names that they refuse."""
 
+import os
 import shutil
+import signal
+import unicodedata
+from functools import partial
 from pathlib import Path
 
 from nemod.job import JobState
@@ -38,3 +42,57 @@ def test_a_stick_is_worked_on_and_comes_back(own: Machine, hands: Disks, tiny: P
     assert {path.read_bytes() for path in (base / "old").iterdir()} == {tiny.read_bytes()}
     assert leftovers(base) == []
     assert not own.events("job.bug", "job.waiting")
+
+
+#: What the stick makes of names that it does not take; of two that are one to it, the later one gets a number.
+SPELLED = {
+    "a: b?.mp4": "a_ b_.mp4",
+    "a* b|.mp4": "a_ b_ (2).mp4",
+    'quote".mp4': "quote_.mp4",
+    "back\\slash.mp4": "back_slash.mp4",
+    "two\nlines.mp4": "two_lines.mp4",
+    "CON.mp4": "_CON.mp4",
+    "trip: day 1/NUL.tar.mp4": "trip_ day 1/_NUL.tar.mp4",
+    "x" * 251 + ".mp4": "x" * 139 + ".mp4",
+    "plain.mp4": "plain.mp4",
+    "\u00fc.mp4": "\u00fc.mp4",
+    "u\u0308.mp4": "u\u0308 (2).mp4",
+    "\u1e9e.mp4": "\u1e9e.mp4",
+    "\u00df.mp4": "\u00df (2).mp4",
+    "\u0130.mp4": "\u0130.mp4",
+    "i\u0307.mp4": "i\u0307 (2).mp4",
+    os.fsdecode(b"caf\xe9.mp4"): "caf_.mp4",
+}
+
+
+def test_names_that_a_stick_refuses_are_spelled_plainly(own: Machine, hands: Disks, tiny: Path, tmp_path: Path) -> None:
+    """Its outbox, originals and failed files: each comes out once, also when the daemon is killed, and overwrites nothing."""
+    base, stick = tmp_path / "base", own.home / "stick"
+    base.mkdir()
+    hands.stick(base, stick)
+    inbox = own.folder("in", "recursive = true", *(f'{what} = "{stick}/{what}"' for what in ("outbox", "originals", "failed")))
+    own.start()
+    second = {name for name, spelled in SPELLED.items() if "(2)" in spelled}
+    for batch in (SPELLED.keys() - second, second):
+        for name in batch:
+            (inbox / name).parent.mkdir(exist_ok=True)
+            shutil.copy(tiny, inbox / name)
+        eventually(partial(own.count, "job.delivered"), own.told)
+        own.stop(signal.SIGKILL)
+        own.start()
+        for name in batch:
+            own.delivered(name)
+    (inbox / "what?.mp4.txt").write_text("Calmer.")
+    (inbox / "what?.mp4").write_bytes(b"no video " * 99)
+    own.wait_for(JobState.FAILED, "what?.mp4")
+    assert own.stop() == 0
+    for place in ("outbox", "originals"):
+        found = {str(path.relative_to(base / place)) for path in (base / place).rglob("*") if path.is_file()}
+        assert {unicodedata.normalize("NFC", name) for name in found} == {
+            unicodedata.normalize("NFC", name) for name in SPELLED.values()
+        }
+        assert {(base / place / name).read_bytes() for name in found} == {tiny.read_bytes()}
+    assert sorted(path.name for path in (base / "failed").iterdir()) == ["what_.mp4", "what_.mp4.failed.txt", "what_.mp4.txt"]
+    assert [path for path in inbox.rglob("*") if path.is_file()] == []
+    assert leftovers(base) == []
+    assert not own.events("job.bug", "job.waiting", "folder.held", "job.original")

@@ -1,7 +1,9 @@
-"""A disk like a stick or a card, over FUSE: no hard links, no owners, names without case, times in steps of two seconds.
+"""A disk like a stick or a card, over FUSE: no hard links, no owners, times in steps of two seconds, and hard to please.
 
-Names with `:?*"<>|` are refused, and inodes have other numbers each time that it is mounted. Run as `python -m … POINT FOLDER`;
-it serves what lies in FOLDER under POINT until it is unmounted (linux/fuse.h, protocol 7.31).
+Names that differ in case or in how their letters are composed are one. Refused are those with wildcards, colons, quotes,
+backslashes and control characters, with a dot or a space at the end, of old devices, of more than 143 bytes, and bytes that are
+no text. Inodes have other numbers each time that it is mounted. Run as `python -m … POINT FOLDER`; it serves what lies in
+FOLDER under POINT until it is unmounted (linux/fuse.h, protocol 7.31).
 """
 
 import ctypes
@@ -11,9 +13,12 @@ import os
 import random
 import struct
 import sys
+import unicodedata
 from pathlib import Path
 
-_FORBIDDEN = frozenset(':?*"<>|')
+_FORBIDDEN = frozenset(':?*"<>|\\') | frozenset(map(chr, range(32)))
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
+_NAME_BYTES = 143
 _SIZE, _MTIME, _MTIME_NOW = 8, 32, 256  # FATTR_*
 
 
@@ -117,7 +122,13 @@ class Stick:
 def _found(folder: Path, name: bytes) -> Path:
     """A file by its name in whatever case; as it is asked for, when there is none."""
     asked = os.fsdecode(name.rstrip(b"\0"))
-    return next((folder / one for one in _names(folder) if one.casefold() == asked.casefold()), folder / asked)
+    if len(os.fsencode(asked)) > _NAME_BYTES:
+        raise OSError(errno.ENAMETOOLONG, "too long")
+    return next((folder / one for one in _names(folder) if _folded(one) == _folded(asked)), folder / asked)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def _names(folder: Path) -> list[str]:
@@ -126,7 +137,9 @@ def _names(folder: Path) -> list[str]:
 
 def _fresh(folder: Path, name: bytes) -> Path:
     path = _found(folder, name)
-    if _FORBIDDEN & set(path.name):
+    if any("\ud800" <= char <= "\udfff" for char in path.name):
+        raise OSError(errno.EILSEQ, "no text")
+    if _FORBIDDEN & set(path.name) or path.name[-1] in ". " or path.name.partition(".")[0].strip().lower() in _DEVICES:
         raise OSError(errno.EINVAL, "no such names here")
     return path
 
