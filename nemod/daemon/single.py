@@ -4,7 +4,6 @@ What makes an output safe in the daemon (judge, last gate, publishing without ov
 """
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from nemod.daemon.board import Board
 from nemod.daemon.examine import Examiner
 from nemod.daemon.handover import Handover
 from nemod.daemon.runner import Runner
+from nemod.daemon.scratch import scratch
 from nemod.daemon.service import open_ledger
 from nemod.daemon.source import fingerprint_of
 from nemod.delivery.publish import sweep
@@ -88,8 +88,8 @@ async def compress_file(
     sighting = Sighting(relpath=source.name, fingerprint=fingerprint)
     # What a call that was killed has left there, unless somebody may still be at work in it.
     await asyncio.to_thread(sweep, outbox, frozenset(), ours=frozenset(), now=time.time())
-    with tempfile.TemporaryDirectory(prefix="nemod-") as state:
-        desk = Desk(await asyncio.to_thread(open_ledger, Path(state)))
+    with scratch() as state:
+        desk = Desk(await asyncio.to_thread(open_ledger, state))
         try:
             return await _work_off(desk, folder, sighting, engine, ffmpeg, _Shown(show))
         finally:

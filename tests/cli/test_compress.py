@@ -204,6 +204,32 @@ def test_an_interrupted_run_leaves_nothing(home: Home, long_clip: Path) -> None:
     assert names(home.path) == ["long.mkv"]
 
 
+def test_what_a_killed_run_has_left_is_removed_by_the_next_one(home: Home, long_clip: Path) -> None:
+    """A state folder whose holder is dead goes at once; one that is held, and whatever else is called so, stays."""
+    shutil.copy(long_clip, home.path / "long.mkv")
+    shutil.copy(clip("bear_odd.webm"), home.path / "bear.webm")
+    temporary = home.path / "tmp"
+    (temporary / "nemod-notes123").mkdir(parents=True, mode=0o700)
+    (temporary / "nemod-notes123" / "mine.txt").touch()
+    env = {**home.env(), "TMPDIR": str(temporary)}
+    begin = [sys.executable, "-m", "nemod", "compress"]
+    for ends in (signal.SIGKILL, signal.SIGTERM):
+        with subprocess.Popen(
+            [*begin, "long.mkv", "--limit", "1MB", "--verbose"], env=env, cwd=home.path, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert any("job.examined" in line for line in process.stderr)
+            if ends is signal.SIGKILL:
+                beside = subprocess.run([*begin, "bear.webm", "--limit", "9MB"], env=env, cwd=home.path, check=False)
+                assert beside.returncode == ExitCode.OK
+                assert len(names(temporary)) == 2, "the one at work keeps its folder"
+            process.send_signal(ends)
+            process.stderr.read()
+        left = ["nemod-notes123"] if ends is not signal.SIGKILL else names(temporary)
+        assert names(temporary) == left
+        assert len(left) == 1 + (ends is signal.SIGKILL)
+
+
 def test_check_answers_with_reasons_and_exit_codes(home: Home, nemod: Callable[..., Ran]) -> None:
     """A WebM does not play inline everywhere, its compressed form does; a text is no video at all."""
     shutil.copy(clip("bear_odd.webm"), home.path / "bear.webm")
