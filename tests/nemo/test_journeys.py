@@ -87,6 +87,15 @@ async def test_one_message_leads_to_one_delivery(place: Place, habits: tuple[str
     assert place.happened("fault") == []
 
 
+@pytest.mark.skipif(not SLOW, reason="waits for minutes; set NEMOD_SLOW=1")
+async def test_a_download_that_was_only_blocked_is_tried_again_before_anything_is_rendered_anew(place: Place) -> None:
+    """That the other way knows no file does not make the first one's trouble the video's."""
+    place.cloud.misbehave("http:503:download@4", "http:404:fetch@1")
+    await place.work(place.folder(NEMO))
+    place.delivered()
+    assert len([entry for entry in place.happened("request") if entry["endpoint"] == "render"]) == 1
+
+
 @pytest.mark.parametrize("habit", ["question@1", "unasked-music@1", "unasked-title@1", "overshoot:2@1"])
 async def test_a_second_message_mends_it(place: Place, habit: str) -> None:
     """A question is answered, an unasked track asked away, a result that is too large told so, in the same session."""

@@ -35,6 +35,8 @@ STATE_TRIES, STATE_PAUSE_S = 3, 2.0
 SPREAD = 0.2
 #: A result is never larger than this many times the source or the limit; an endless one ends there.
 _TIMES_SOURCE, _TIMES_LIMIT, _LEAST_BYTES = 4, 50, 300_000_000
+#: What a cloud says when a file is not to be had there, also later.
+_NO_FILE = frozenset({Trouble.REFUSED, Trouble.GARBLED, Trouble.MISSING, Trouble.PLAN})
 
 
 async def submit(run: Run) -> AsyncGenerator[Event, None]:
@@ -161,6 +163,7 @@ async def _fetched(run: Run, render: Render) -> AsyncGenerator[Event, None]:
     most = max(_TIMES_SOURCE * task.media.size_bytes, _TIMES_LIMIT * task.limit_bytes, _LEAST_BYTES)
     media: MediaInfo | None = None
     trouble: CloudError | None = None
+    passing: CloudError | None = None
     for way in ("address", "endpoint"):
         if way == "address" and render.url is None:
             continue
@@ -177,6 +180,8 @@ async def _fetched(run: Run, render: Render) -> AsyncGenerator[Event, None]:
         except CloudError as error:
             run.log.warning("cloud.download_failed", way=way, why=error.failure.detail)
             trouble = error
+            if error.trouble not in _NO_FILE:
+                passing = error
             continue
         trouble = None
         media = await _whole(file)
@@ -185,10 +190,9 @@ async def _fetched(run: Run, render: Render) -> AsyncGenerator[Event, None]:
         run.log.warning("cloud.download_failed", way=way, why="What came is not a whole video.")
     if media is None:
         file.unlink(missing_ok=True)
-        if trouble is not None and trouble.trouble not in {Trouble.REFUSED, Trouble.GARBLED, Trouble.MISSING, Trouble.PLAN}:
-            raise trouble
-        if trouble is not None and run.at.renders >= RENDERS_MOST:
-            raise trouble
+        # A way that was only blocked may lead to the file later; another render is for a file that is nowhere.
+        if trouble is not None and (passing is not None or run.at.renders >= RENDERS_MOST):
+            raise passing or trouble
         yield _anew(run, "what can be downloaded is not a whole video")
         return
     run.log.info("cloud.downloaded", size_bytes=media.size_bytes)
