@@ -1,4 +1,4 @@
-"""`nemod folders list` and `nemod folders add`."""
+"""`nemod folders`: list, add, remove, pause, resume."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +17,16 @@ from nemod.cli.common import (
     tell_daemon,
 )
 from nemod.cli.exits import ExitCode, Stop
+from nemod.cli.pause import pause, resume
 from nemod.config.prepare import prepare
-from nemod.config.write import add_folder
+from nemod.config.write import add_folder, remove_folder
 from nemod.daemon.mailbox import Verb
 from nemod.views import fields, folder_view, folders_sheet, tilde
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="List the watch folders, or add one.")
+    group = typer.Typer(no_args_is_help=True, help="List the watch folders, add, remove or pause one.")
     group.command("list", epilog="\b\nExamples:\n  nemod folders list\n  nemod folders list --json | jq -r '.[].inbox'")(show)
     group.command(
         "add",
@@ -35,6 +36,9 @@ def register(app: typer.Typer) -> None:
         "  nemod folders add bot -p discord-10mb             10 MB, for old clients, bots and webhooks\n"
         "  nemod folders add nas -p whatsapp --inbox /srv/nas/whatsapp",
     )(add)
+    group.command("remove", epilog="\b\nExample:\n  nemod folders remove mail")(remove)
+    group.command("pause", epilog="\b\nExample:\n  nemod folders pause mail")(pause)
+    group.command("resume", epilog="\b\nExample:\n  nemod folders resume mail")(resume)
     app.add_typer(group, name="folders", epilog="\b\nExample:\n  nemod folders add mail --preset gmail")
 
 
@@ -84,3 +88,23 @@ def add(
     else:
         say(f"Drop a video into  {tilde(folder.inbox, where.home)}")
         say(f"Find the result in {tilde(folder.outbox, where.home)}")
+
+
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="From: nemod folders list", show_default=False)],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Watch a folder no more; a running daemon lets go of it at once.
+
+    No video is touched, and what was taken in is still worked off. The folder's own file in folders.d is kept beside it.
+    """
+    where = places(config)
+    aside = remove_folder(where.config, name)
+    if not isinstance(aside, Path):
+        raise Stop(ExitCode.USAGE, *map(str, aside), hint=where.how_to_init())
+    tell_daemon(where.state, Verb.RELOAD)
+    if as_json:
+        print_json({"removed": name, "file": str(aside)})
+    else:
+        say(f"{name} is watched no more. Its settings are kept in {tilde(aside, where.home)}")

@@ -1,9 +1,10 @@
-"""Writes configuration: the default one for a first start, and one more folder in a file of its own.
+"""Writes configuration: the default one for a first start, and one more folder in a file of its own, or one less.
 
 Nothing that a person wrote is ever changed: TOML writers lose comments, so every file here is a new one, written whole
 or not at all.
 """
 
+import itertools
 import os
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from nemod import durable
 from nemod.config.model import After, Config, EnginePolicy
 from nemod.config.parse import understand
 from nemod.config.problem import Problem
-from nemod.config.sources import folders_dir, parse_text, read_sources
+from nemod.config.sources import Source, folders_dir, parse_text, read_sources
 from nemod.resources import shared_file
 
 
@@ -69,6 +70,30 @@ def add_folder(
         return judged
     _write_new(file, content)
     return file
+
+
+def remove_folder(config_file: Path, name: str) -> Path | tuple[Problem, ...]:
+    """Take a folder out of the configuration by giving its file in `folders.d` a name that is not read; that is the answer.
+
+    A file that says more than that, or the main one, is a person's to edit: the problem says where. Nothing else is touched.
+    """
+    sources, problems = read_sources(config_file)
+    found = [source for source in sources if name in _tables(source)]
+    if not found:
+        return problems or (_problem(config_file, name, "there is no such folder", 'see "nemod folders list"'),)
+    source = found[0]
+    if source.file.parent != folders_dir(config_file) or source.values.keys() != {"folders"} or len(_tables(source)) > 1:
+        return (source.problem(("folders", name), "stands among other things", "take it out there by hand"),)
+    names = (source.file.with_name(f"{source.file.name}.removed{n or ''}") for n in itertools.count())
+    aside = next(path for path in names if not path.exists())
+    source.file.replace(aside)
+    durable.sync_folder(aside.parent)
+    return aside
+
+
+def _tables(source: Source) -> Mapping[str, object]:
+    tables = source.values.get("folders")
+    return tables if isinstance(tables, dict) else {}
 
 
 def _problem(file: Path, name: str, what: str, hint: str) -> Problem:

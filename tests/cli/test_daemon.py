@@ -84,6 +84,11 @@ def test_a_running_daemon_shows_progress_and_does_what_it_is_asked(home: Home, c
         assert home.nemod("folders", "add", "late", "--preset", "discord").code == ExitCode.OK
         shutil.copy(clip("bear_odd.webm"), home.path / "Compress" / "late" / "bear.webm")
         eventually((home.path / "Compress" / "late" / "done" / "bear.mp4").exists)
+        removed = json.loads(home.nemod("folders", "remove", "late", "--json").out)
+        assert removed["removed"] == "late"
+        assert Path(removed["file"]).is_file()
+        eventually(lambda: '"folders": ["clips", "tight"]' in (home.path / "log").read_text().split("config.reloaded")[-1])
+        assert (home.path / "Compress" / "late" / "done" / "bear.mp4").is_file(), "no video is touched"
         daemon.send_signal(signal.SIGINT)
         assert daemon.wait(PATIENCE_S) == ExitCode.OK
     assert clips.is_dir()

@@ -6,7 +6,7 @@ import pytest
 
 from nemod.config.model import After, Config, EnginePolicy
 from nemod.config.parse import parse
-from nemod.config.write import add_folder, write_default
+from nemod.config.write import add_folder, remove_folder, write_default
 from nemod.resources import shared_file
 
 
@@ -105,3 +105,31 @@ def test_a_broken_configuration_gets_no_folder(file: Path, tmp_path: Path) -> No
     refused = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path, env={})
     assert isinstance(refused, tuple)
     assert "not valid TOML" in refused[0].what
+
+
+def test_a_folder_that_was_added_is_removed_and_its_settings_are_kept(file: Path, tmp_path: Path) -> None:
+    """As often as somebody changes his mind."""
+    for suffix in (".removed", ".removed1"):
+        added = add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path, env={})
+        assert isinstance(added, Path), added
+        text = added.read_text()
+        removed = remove_folder(file, "x")
+        assert isinstance(removed, Path), removed
+        assert removed.name == f"x.toml{suffix}"
+        assert removed.read_text() == text
+        config = parse(file, home=tmp_path)
+        assert isinstance(config, Config), config
+        assert "x" not in [folder.name for folder in config.folders]
+
+
+def test_a_folder_among_other_things_is_a_persons_to_remove(file: Path) -> None:
+    """In the main file, or beside another in a file that somebody wrote; the problem says where, and nothing is changed."""
+    more = file.parent / "folders.d" / "two.toml"
+    more.parent.mkdir(exist_ok=True)
+    more.write_text('# mine\n[folders.a]\ninbox = "/a"\npreset = "gmail"\n[folders.b]\ninbox = "/b"\npreset = "gmail"\n')
+    before = (file.read_bytes(), more.read_bytes())
+    for name, place in (("discord", f"{file}:"), ("b", f"{more}:5"), ("nobody", "no such folder")):
+        (problem,) = [remove_folder(file, name)]
+        assert not isinstance(problem, Path)
+        assert place in " ".join(map(str, problem))
+    assert (file.read_bytes(), more.read_bytes()) == before
