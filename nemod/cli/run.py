@@ -22,6 +22,7 @@ from nemod.config.write import write_default
 from nemod.daemon.locks import Busy, Seat, daemon_runs
 from nemod.daemon.service import Ending, Outcome, Service, open_ledger
 from nemod.engines.local.tools import find_ffmpeg
+from nemod.host.notify import Notifier
 from nemod.intake.drives import away
 from nemod.job import JobId
 from nemod.ledger.desk import Desk
@@ -117,6 +118,7 @@ def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
         untold=story.UNTOLD,
     )
     ffmpeg = find_ffmpeg(settings.ffmpeg)
+    notifier = Notifier(where.env)
     workshop = Workshop(where.state, ffmpeg, env=where.env, home=where.home)
     service = Service(
         config,
@@ -127,6 +129,7 @@ def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
         seat=seat,
         available=workshop.available,
         once=once,
+        watcher=None if once or not notifier.listening else notifier,
     )
     live = settings.log_format != "json"
 

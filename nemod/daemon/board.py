@@ -49,6 +49,12 @@ class Board:
         """What runs now."""
         return self._jobs
 
+    def line(self) -> str:
+        """All of it in a line: "job 7 encoding 42 %, job 9 rendering in the cloud"."""
+        every = sorted({**self._resting, **self._jobs}.items())
+        told = (f"job {job} {r.stage}" + ("" if r.fraction is None else f" {100 * r.fraction:.0f} %") for job, r in every)
+        return ", ".join(told) or "Watching the folders"
+
     def show(self, job: JobId, progress: Progress) -> None:
         """A job has come so far."""
         self._resting.pop(job, None)

@@ -30,6 +30,7 @@ from nemod.daemon.inlets import Inlets
 from nemod.daemon.locks import Busy, Seat
 from nemod.daemon.mailbox import Verb, answer
 from nemod.daemon.once import worked_off
+from nemod.daemon.pulse import Pulse, Watcher
 from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
 from nemod.daemon.timers import Timers
@@ -104,6 +105,7 @@ class Service:
         available: Callable[[Folder], frozenset[EngineName]] | None = None,
         seat: Seat | None = None,
         once: bool = False,
+        watcher: Watcher | None = None,
     ) -> None:
         """Prepare; nothing is touched before `run`.
 
@@ -116,6 +118,7 @@ class Service:
             available: which engines a folder may use; None: any.
             seat: held by the caller for as long as this runs; looked after here.
             once: end when nothing is left that could be done now.
+            watcher: whoever wants to hear that it is well.
         """
         self.config = config
         self.board = Board(state / board_file.FILE)
@@ -125,6 +128,7 @@ class Service:
         self._reread = reread
         self._seat = seat
         self._once = once
+        self._pulse = Pulse(watcher)
         self._running: dict[JobId, _Held] = {}
         self._failed = 0
         self._work = asyncio.Event()
@@ -159,9 +163,11 @@ class Service:
             self._signals(loop)
             self._arm(inlets)
             ready()
+            self._pulse.begin(self._timers, waits=lambda: desk.full, status=self.board.line, prod=self._work.set)
             log.info("daemon.started", folders=[f.name for f in self.config.folders], state=str(self._state))
             ending = await self._turn(desk, inlets, runner)
             log.info("daemon.stopping", why=ending.name.lower())
+            self._pulse.end()
             counts = await desk(Ledger.counts)
             return Outcome(ending=ending, failed=self._failed, waiting=counts[JobState.PARKED] + counts[JobState.QUEUED])
         finally:
@@ -245,6 +251,7 @@ class Service:
         while True:
             await self._work.wait()
             self._work.clear()
+            self._pulse.turned()
             nemo = self.config.nemo
             await desk(Ledger.clock_set_back, now=time.time())
             for fallen in await desk(Ledger.fall_back, now=time.time(), patience_s=nemo.patience_s):

@@ -34,7 +34,7 @@ def test_the_unit_restarts_and_stops_as_documented() -> None:
     assert list(unit) == ["Unit", "Service", "Install"]
     service = unit["Service"]
     assert service["ExecStart"] == "%h/.local/bin/nemod run"
-    assert service["Type"] == "exec"
+    assert (service["Type"], service["WatchdogSec"]) == ("notify", "2min")
     assert service["Restart"] == "on-failure"
     assert service["RestartSec"] == "5"
     assert service["RestartPreventExitStatus"].split() == ["2", "3"]
