@@ -21,7 +21,7 @@ LIMIT_BYTES = {"in": 20_000_000, "tight": 100_000}
 #: What a video is blamed for; anything else would be our fault or the machine's.
 BLAMED = frozenset({Kind.UNSUPPORTED, Kind.INCOMPLETE, Kind.IMPOSSIBLE, Kind.BAD_OUTPUT})
 #: What they do by default: files that would be passed through as they are, and two for whom that was never the question.
-BY_HAND = ("dref-url.mp4", "dref-two.mp4", "two-indexes.mp4", "zip.mp4", "compressed.mp4", "traks-empty.mp4", "boxes.mp4")
+BY_HAND = ("dref-url.mp4", "dref-two.mp4", "two-indexes.mp4", "zip.mp4", "traks-empty.mp4")
 MADE = ("aspect-wide.mp4", "escapes.mp4")
 #: What a terminal would obey, or show as something else: control characters but newlines, and those that turn the writing.
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -160,3 +160,13 @@ async def test_what_is_no_program_is_an_os_error(tmp_path: Path) -> None:
     text.chmod(0o755)
     with pytest.raises(OSError, match="Exec format error"):
         await run([str(text)], timeout_s=30)
+
+
+async def test_a_crash_counts_when_it_happens_twice(tmp_path: Path) -> None:
+    """What crashes once by somebody's whim is run again and ends well; what a file does to a program, it does again."""
+    once = ["sh", "-c", 'mkdir "$0/met" && kill -SEGV $$; echo well', str(tmp_path)]
+    finished = await run(once, timeout_s=30)
+    assert (finished.returncode, finished.stdout, finished.death) == (0, b"well\n", None)
+    always = ["sh", "-c", 'mkdir "$0/$$"; kill -SEGV $$', str(tmp_path)]
+    assert (await run(always, timeout_s=30)).death is Death.CRASH
+    assert len(list(tmp_path.iterdir())) == 3

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nemod.media.likeness import HEIGHT, WIDTH, Look, alike, differing, look, unlikeness
+from nemod.failure import Kind
+from nemod.media.likeness import HEIGHT, WIDTH, LikenessError, Look, alike, differing, look, unlikeness
 from nemod.media.probe import probe
 from tests.support.clips import clip, ffmpeg, make_clip, run_ffmpeg
 
@@ -91,3 +92,15 @@ def test_a_cut_beside_a_moment_is_no_other_video() -> None:
     assert differing([same] * 6 + [other] * 3) is not None
     assert differing([same, other]) is None
     assert differing([]) is None
+
+
+async def test_a_look_that_somebody_ended_says_nothing(tmp_path: Path) -> None:
+    """Whoever kills the ffmpeg that looks does not get another video through; it is looked at again later."""
+    killed = tmp_path / "ffmpeg"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n", encoding="ascii")
+    killed.chmod(0o755)
+    source = clip("one_frame.mp4")
+    media = await probe(source, timeout_s=60)
+    with pytest.raises(LikenessError) as caught:
+        await unlikeness(killed, (source, media), (source, media))
+    assert caught.value.failure.kind is Kind.TRANSIENT

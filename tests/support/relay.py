@@ -31,6 +31,7 @@ class Relay:
     victim: Callable[[], None] | None = None
     fatal: int | None = None  # the request, counted from 0, at which the victim dies
     answered: bool = False  # dies with the answer made and not yet passed on
+    forge: Callable[[bytes], bytes] | None = None  # what becomes of a rendered video on its way
 
     async def handle(self, request: Request) -> Response:
         """Pass a request on and its answer back."""
@@ -50,6 +51,8 @@ class Relay:
         kept = {key: value for key, value in reply.headers.items() if key not in _OWN}
         # What the server says of its own address is true of ours: a result is fetched through us, too.
         content = reply.content.replace(self.target.encode(), self.url.encode())
+        if self.forge is not None and reply.headers.get("content-type") == "video/mp4":
+            content = await asyncio.to_thread(self.forge, content)
         return Response(content, status_code=reply.status_code, headers=kept)
 
     def kill(self) -> None:
