@@ -13,7 +13,7 @@ from tests.support.garble import garbled, whole
 
 SLOW = bool(os.environ.get("NEMOD_SLOW"))
 #: Every damage of every container a few times; in between lie as many of those that need an encode.
-CASES = 3000 if SLOW else 14
+CASES = int(os.environ.get("NEMOD_FUZZ", "3000")) if SLOW else 14
 #: Files in the inboxes at once, and seconds that such a heap may take: what looks unfinished is waited for.
 HEAP, HEAP_S = (120, 900.0) if SLOW else (14, 240.0)
 ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PARKED})
