@@ -59,7 +59,9 @@ def of_child(finished: Finished, stage: str) -> Failure:
         case Death.TIME | Death.CPU:
             return _bomb(f"The work takes far longer than that of a video of its length ({stage}) and was stopped.")
         case Death.MEMORY:
-            return _bomb(f"The work takes more memory than a program may have here ({stage}).")
+            hint = "A picture as large as 8K takes gigabytes: give nemod (its container, its service) more memory, or export"
+            hint += " the video smaller. If its picture is ordinary, it is likely to be broken, or made to do harm."
+            return replace(_bomb(f"The work takes more memory than a program may have here ({stage})."), hint=hint)
         case Death.FILE_SIZE:
             return _bomb(f"The work fills far more room than a video of its size needs ({stage}) and was stopped.")
         case Death.CRASH:
