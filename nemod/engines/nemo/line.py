@@ -173,8 +173,9 @@ class Line:
             words = "it redirects to another address, and credentials do not follow; check `api_url`"
         if kind is Trouble.GARBLED:
             words = words or reply.excerpt
-        # Where a stream should have been, an error of no known code does not say that nothing was done.
-        unsure = paid and (of_status(kind, reply.status) or (kind is Trouble.REFUSED and 200 <= reply.status < 300))
+        # Where a stream should have been, an error of no known code does not say that nothing was done, nor does a redirect:
+        # some servers send one after they have done what was asked.
+        unsure = paid and (of_status(kind, reply.status) or (kind is Trouble.REFUSED and 200 <= reply.status < 400))
         raise self.error(kind, words, credentials, reply=reply, unsure=unsure, secrets=secrets)
 
     def understand(self, read: Callable[[Reply], T], reply: Reply, credentials: Credentials | None) -> T:
