@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemod.config.model import Preset
+from nemod.config.model import Codec, Preset
 from nemod.engines.local import rungs
 from nemod.media.look import Picture
 from tests.ledger.values import VIDEO
@@ -103,3 +103,15 @@ def test_the_search_always_ends_inside_the_ladder(scores: dict[int, float], rung
     assert 1 <= len(asked) <= min(rungs_there, rungs.MEASURED_MOST + 1)
     chosen = rungs.chosen(ladder, asked, replace(VIDEO, width=3840, height=2160))
     assert ladder[-1].height <= chosen.height <= ladder[0].height
+
+
+@pytest.mark.parametrize(("codec", "most"), [(Codec.H264, 36_864 * 256), (Codec.HEVC, 8_912_896), (Codec.AV1, 8_912_896)])
+@pytest.mark.parametrize("size", [(7680, 4320), (4320, 7680), (3840, 2160), (16_384, 2_000)])
+def test_no_picture_needs_a_higher_level_than_the_judge_takes(codec: Codec, most: int, size: tuple[int, int]) -> None:
+    """A source of 8K becomes the largest picture that phones decode; 4K stays what it is."""
+    video = replace(VIDEO, width=size[0], height=size[1], rotation_deg=0, fps=30.0)
+    top = rungs.pictures(video, Preset(name="large", codec=codec, max_height=4320), fps=None)[0]
+    assert top.width * top.height <= most
+    assert top.height <= 4352 or codec is not Codec.AV1
+    assert size != (3840, 2160) or (top.width, top.height) == size
+    assert top.width * top.height > most // 2 or size == (16_384, 2_000)

@@ -6,8 +6,9 @@ Scores are VMAF means (0 to 100) of samples that were given what the whole would
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import assert_never
 
-from nemod.config.model import Preset
+from nemod.config.model import Codec, Preset
 from nemod.media.info import VideoStream
 from nemod.media.look import Picture
 
@@ -48,7 +49,7 @@ def pictures(video: VideoStream, preset: Preset, *, fps: float | None) -> tuple[
     short = video.short_side
     wide, high = (side / short for side in video.display_size)
     top = min(short, preset.max_height) if preset.max_height is not None else short
-    top = min(top, _tallest(wide, high, fps or video.fps))
+    top = min(top, _tallest(preset.codec, wide, high, fps or video.fps))
     top -= top % 2  # rounded up, an odd bound would be broken by a pixel
     sides = [top, *(rung for rung in RUNGS if rung < top * 0.87)]
     return tuple(picture_of(video, side, fps=fps) for side in sides)
@@ -61,10 +62,21 @@ def picture_of(video: VideoStream, side: float, *, fps: float | None) -> Picture
     return Picture(width=_even(width * side / short, width), height=_even(height * side / short, height), fps=fps)
 
 
-def _tallest(wide: float, high: float, fps: float) -> int:
-    """The longest shorter side that H.264 level 5.2 allows (ITU-T H.264, A.3.1: macroblocks, a second's, a side's)."""
-    blocks = min(36_864, 2_073_600 / max(1.0, min(fps, 60.0)))
-    along = math.isqrt(8 * 36_864)
+def _tallest(codec: Codec, wide: float, high: float, fps: float) -> int:
+    """The longest shorter side that the highest level allows which the judge takes: H.264 5.2, HEVC and AV1 5.1.
+
+    In blocks of 16x16 of a picture, of a second, along a side: ITU-T H.264, A.3.1; ITU-T H.265, A.4.1; AV1, A.3.
+    """
+    match codec:
+        case Codec.H264:
+            most, second, along = 36_864, 2_073_600, math.isqrt(8 * 36_864)
+        case Codec.HEVC:
+            most, second, along = 34_816, 2_088_960, math.isqrt(8 * 34_816)
+        case Codec.AV1:  # the shorter of its two bounds, since pictures may stand upright
+            most, second, along = 34_816, 2_088_960, 4352 // 16
+        case _ as never:
+            assert_never(never)
+    blocks = min(most, second / max(1.0, min(fps, 60.0)))
     return int(16 * min(math.sqrt(blocks / (wide * high)), along / max(wide, high)) * 0.99)
 
 
