@@ -128,7 +128,7 @@ async def test_a_stream_that_says_nothing_just_ends(tmp_path: Path) -> None:
         (reply(401, {"code": 1001}), Trouble.TOKEN, False),
         (reply(422, {"detail": [{"msg": "field required"}]}), Trouble.REFUSED, False),
         (reply(429, {"message": "slow down"}), Trouble.THROTTLED, False),
-        (reply(307, b"", more="Location: http://127.0.0.1:1/\r\n"), Trouble.REFUSED, False),
+        (reply(307, b"", more="Location: http://127.0.0.1:1/\r\n"), Trouble.REFUSED, True),
         (reply(200, {"code": 500, "message": "oops"}), Trouble.SERVER, True),
         (reply(408, b""), Trouble.SERVER, True),
         (reply(502, b"<html>Bad Gateway</html>", kind="text/html"), Trouble.SERVER, True),
