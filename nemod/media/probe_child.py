@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from bisect import bisect
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from statistics import median
@@ -101,13 +102,26 @@ def main_video(streams: list[dict[str, Any]]) -> int | None:
     return None
 
 
+def packets_of(container: InputContainer, *streams: Stream) -> "Iterator[av.Packet[Any]]":
+    """The packets of the streams that were there when the file was opened.
+
+    In an MPEG stream others may come up later; PyAV does not know them, drops such a packet and raises.
+    """
+    while True:
+        try:
+            yield from container.demux(*streams)
+        except IndexError:
+            continue
+        return
+
+
 def measure(fd: int) -> dict[str, Any]:
     """Open, count every packet, decode a few frames."""
     with _open(fd) as container:
         tracks = {stream.index: Track(_codec(stream)) for stream in container.streams}
         damaged = False
         try:
-            for packet in container.demux():
+            for packet in packets_of(container):
                 tracks[packet.stream.index].add(packet)
         except av.error.FFmpegError:
             damaged = True  # what came before it counts
@@ -200,7 +214,7 @@ def _look(fd: int, index: int) -> dict[str, Any] | None:
             return None
         stream.codec_context.thread_count = 1  # threads would multiply the memory
         with suppress(av.error.FFmpegError, StopIteration):
-            packets = container.demux(stream)
+            packets = packets_of(container, stream)
             for _ in range(PACKETS_TRIED):
                 packet = next(packets)
                 with suppress(av.error.InvalidDataError):

@@ -310,3 +310,18 @@ def test_the_reader_stays_light() -> None:
     code = "import sys, nemod.media.probe_child; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert not {"pydantic", "typer", "structlog", "asyncio", "nemod.failure"} & set(done.stdout.split())
+
+
+async def test_a_track_that_comes_up_late_is_no_fault(tmp_path: Path) -> None:
+    """A broadcast that has sound in its middle only is read to its end; of the late track nobody has known before."""
+    coded = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-muxrate", "2M")
+    parts = []
+    for number, (seconds, start) in enumerate(((30, 0), (2, 30), (30, 32))):
+        options = (*coded, "-output_ts_offset", str(start))
+        part = tmp_path / f"{number}.ts"
+        parts.append(make_clip(part, seconds=seconds, size=(64, 64), fps=10, audio=number == 1, extra_args=options))
+    both = tmp_path / "both.ts"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    media, video = await measure(both)
+    assert video.frames >= 610
+    assert media.duration_s == pytest.approx(62, abs=0.5)
