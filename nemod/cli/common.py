@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +35,7 @@ from nemod.daemon.locks import Busy, Lock, daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
 from nemod.ledger.ledger import Ledger, speaking
 from nemod.text import safe, without_tokens
+from nemod.threads import patiently
 from nemod.views import Scene, Sheet
 
 #: A pipe has no width: rows stay on their lines, whatever their length.
@@ -108,11 +109,36 @@ class Places:
 
 
 def places(flag: Path | None) -> Places:
-    """Where things lie, from the command line, the environment and the platform."""
+    """Where things lie, from the command line, the environment and the platform.
+
+    Raises:
+        Stop: the disk of config or ledger does not answer.
+    """
     home = Path.home()
+    file = config_file(flag, os.environ, home)
+    state = state_dir(os.environ)
+    _await_disk(file.parent, "config's folder")
+    _await_disk(state, "state folder")
     named = flag is not None or bool(os.environ.get("NEMOD_CONFIG"))
     env = os.environ
-    return Places(config=config_file(flag, env, home), named=named, state=state_dir(env), home=home, env=env)
+    return Places(config=file, named=named, state=state, home=home, env=env)
+
+
+def _await_disk(folder: Path, what: str) -> None:
+    """Make sure that a folder's disk answers before more is asked of it: a command that waits for it for ever says nothing.
+
+    The folder itself is opened: its attributes may be remembered, and whoever looks for a name in it waits with all who do.
+
+    Raises:
+        Stop: it does not.
+    """
+    try:
+        patiently(lambda: os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY)))
+    except TimeoutError as error:
+        said = f"The disk or network share of the {what} {folder} does not answer."
+        raise Stop(ExitCode.FAILED, said, hint="Check its drive or its network.") from error
+    except OSError:
+        pass  # whoever uses it says what is wrong
 
 
 def presets_of(config: Config | None) -> Mapping[str, Preset]:
@@ -200,9 +226,10 @@ def tell(text: str) -> None:
 
 
 def complain(*lines: str) -> None:
-    """Print lines on standard error as they are, made safe."""
-    for line in lines:
-        print(without_tokens(safe(line)), file=sys.stderr)  # noqa: T201
+    """Print lines on standard error as they are, made safe; where nobody can hear them, the exit code says enough."""
+    with suppress(OSError):
+        for line in lines:
+            print(without_tokens(safe(line)), file=sys.stderr)  # noqa: T201
 
 
 def say(text: str = "") -> None:

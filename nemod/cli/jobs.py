@@ -30,7 +30,7 @@ from nemod.cli.common import (
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config, Folder
 from nemod.config.units import format_exact
-from nemod.daemon.mailbox import Verb, apply
+from nemod.daemon.mailbox import Seen, Verb, apply, look
 from nemod.daemon.outputs import OutputView
 from nemod.job import ENDED, Job, JobId, JobState
 from nemod.ledger.ledger import Ledger
@@ -207,16 +207,20 @@ def _ask(verb: Verb, ids: list[int], config: Path | None) -> None:
         if missing := [job for job in jobs if ledger.job(job) is None]:
             raise _unknown(missing)
         with alone(where.state, ledger) as ours:
-            done = [(_do if ours else _ask_daemon)(ledger, where, verb, job) for job in jobs]
+            folders = _folders(where)
+            done = [(_do if ours else _ask_daemon)(ledger, folders, verb, job) for job in jobs]
     if not all(done):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _ask_daemon(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> bool:
+def _ask_daemon(ledger: Ledger, folders: Mapping[str, Folder], verb: Verb, number: JobId) -> bool:
     job = ledger.job(number)
-    if job is None or job.state not in MEANT_FOR[verb]:
-        return _do(ledger, where, verb, number)  # it cannot be done, and this says why
-    ledger.request(verb, number, now=time.time())
+    seen = None if job is None or job.state in MEANT_FOR[verb] else look(job, verb)
+    with ledger.transaction():  # the daemon moves jobs meanwhile: what is said of one is to be true when it is said
+        job = ledger.job(number)
+        if job is None or job.state not in MEANT_FOR[verb]:
+            return _do(ledger, folders, verb, number, seen or Seen())  # it cannot be done, and this says why
+        ledger.request(verb, number, now=time.time())
     now: Job | None = job
     until = time.monotonic() + ANSWER_S
     while time.monotonic() < until:
@@ -226,7 +230,7 @@ def _ask_daemon(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> boo
             break
         time.sleep(ASK_EVERY_S)
     state = "gone" if now is None else now.state
-    if now == job:
+    if now == job or (verb is Verb.CANCEL and state is JobState.RUNNING):
         say(f"The daemon takes care of it; job {number} is still {state}.")
     elif verb is Verb.FIRST:
         say(f"Job {number} goes next.")
@@ -237,8 +241,8 @@ def _ask_daemon(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> boo
     return True
 
 
-def _do(ledger: Ledger, where: Places, verb: Verb, number: JobId) -> bool:
-    answer = apply(ledger, verb, number, _folders(where), now=time.time())
+def _do(ledger: Ledger, folders: Mapping[str, Folder], verb: Verb, number: JobId, seen: Seen | None = None) -> bool:
+    answer = apply(ledger, verb, number, folders, now=time.time(), seen=seen)
     if answer.done:
         say(safe(answer.says))
     else:

@@ -65,17 +65,20 @@ for module in (run, compress, look, config, jobs, ask, folders, pause, account, 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, the process's own by default, and return its exit code."""
     _leave_no_core()
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a letter gets its code, not a traceback of ours.
             stream.reconfigure(errors="backslashreplace")
+    code = _carry_out(argv)
+    return code if _said_all() else ExitCode.FAILED
+
+
+def _carry_out(argv: Sequence[str] | None) -> int:
     try:
         code = app(argv, standalone_mode=False, prog_name="nemod")
-        sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has seen enough; what is still buffered must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
+        return ExitCode.FAILED  # whoever read us has seen enough
     except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         return ExitCode.INTERRUPTED
     except Stop as stop:
@@ -88,6 +91,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         return _explain(Stop(ExitCode.FAILED, f"{where}{error.strerror or error}"))
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _said_all() -> bool:
+    """Whether standard output took all that was said; what it did not take must not complain at exit."""
+    whole = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout:
+                whole = False
+                if not isinstance(error, BrokenPipeError):
+                    tell(f"What was said could not be written: {error.strerror}.")
+    return whole
+
+
+def _open_streams() -> None:
+    """Where one of the three streams is closed, as some starters leave them, nothing is read or said there.
+
+    Else the next file that is opened would take its number: what is said would be written into it, and a child would get it
+    for its own stream.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as the process
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _leave_no_core() -> None:

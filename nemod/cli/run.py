@@ -4,6 +4,7 @@ The order matters: config, folders, lock, ledger. Whoever does not get the lock 
 """
 
 import asyncio
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def once(config: ConfigOption = None) -> None:
 
 
 def _work(where: Places, *, once: bool) -> Outcome:
+    # "Read the config again" must not end a daemon that only starts; the service lets it in once it can do so.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     config = where.load()
     if problems := list(filter(stops, prepare(config, home=where.home, away=_away(config, where.state)))):
         raise Stop(ExitCode.USAGE, *map(str, problems))

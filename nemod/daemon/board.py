@@ -1,6 +1,7 @@
 """What runs at this moment and how far it is: kept in memory, shown to others through one small file.
 
-Nothing here is a fact: the file may be old or missing, and nothing but what people see depends on it.
+Nothing here is a fact: the file may be old or missing, and nothing but what people see depends on it. So it is written by
+a thread of its own: a state folder whose disk hangs must not stop the loop, which then could not even be ended.
 """
 
 import json
@@ -9,10 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from nemod.engines.base import Progress
 from nemod.job import JobId
+from nemod.threads import begin
 
 FILE = "live.json"
 #: The file is written at most this often.
@@ -41,6 +45,9 @@ class Board:
         self._file = file
         self._clock = clock
         self._written = float("-inf")
+        self._lock = Lock()  # of the two below, for moments
+        self._text: str | None = None  # what is still to be written
+        self._writing = False
         self._jobs: dict[JobId, Running] = {}
         self._resting: dict[JobId, Running] = {}
 
@@ -75,22 +82,40 @@ class Board:
             self.write()
 
     def write(self) -> None:
-        """Bring the file up to date."""
+        """Bring the file up to date, soon."""
         if self._file is None:
             return
         self._written = self._clock()
         seen = {**self._resting, **self._jobs}
         text = json.dumps({"pid": os.getpid(), "jobs": {str(job): asdict(running) for job, running in seen.items()}})
-        fresh = self._file.with_suffix(".new")
-        try:
+        with self._lock:
+            self._text = text
+            begins, self._writing = not self._writing, True
+        if begins:
+            begin(partial(self._write_all, self._file))
+
+    def _write_all(self, file: Path) -> None:
+        """Write the newest text until there is no newer one."""
+        while True:
+            with self._lock:
+                text, self._text = self._text, None
+                if text is None:
+                    self._writing = False
+                    return
+            _write(file, text)
+
+
+def _write(file: Path, text: str) -> None:
+    fresh = file.with_suffix(".new")
+    try:
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as opened:
+            opened.write(text)
+        fresh.replace(file)
+    except OSError:
+        # Only a display is lost; the jobs themselves will meet the full disk and say so.
+        with suppress(OSError):
             fresh.unlink(missing_ok=True)
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-                file.write(text)
-            fresh.replace(self._file)
-        except OSError:
-            # Only a display is lost; the jobs themselves will meet the full disk and say so.
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
 
 
 def read_board(folder: Path) -> Mapping[JobId, Running]:

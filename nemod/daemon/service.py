@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from nemod import logs
@@ -27,8 +28,8 @@ from nemod.daemon.examine import Examiner
 from nemod.daemon.fleet import Fleet, Refit
 from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
+from nemod.daemon.letters import Letters
 from nemod.daemon.locks import Busy, Seat
-from nemod.daemon.mailbox import Verb, answer
 from nemod.daemon.once import worked_off
 from nemod.daemon.pulse import Pulse, Watcher
 from nemod.daemon.recovery import recover
@@ -51,8 +52,8 @@ POLL_SLOTS = 4
 MAIL_EVERY_S = 0.5
 #: An engine that waits for a person is asked again this often: what was paid in or installed is noticed by itself.
 ENGINES_EVERY_S = 300.0
-#: How long a polite stop may take before the process ends without it; the ledger makes good for the rest.
-STOP_S = 8.0
+#: How long a polite stop waits for what runs, and may take in all before it ends as on a second signal: a disk may hang.
+STOP_S, END_S = 6.0, 9.0
 
 
 class Ending(Enum):
@@ -189,15 +190,24 @@ class Service:
         )
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        """By Python's own handlers: asyncio's put signals into a pipe, and a flood of SIGHUP that fills it loses SIGTERM."""
+
+        def heard(number: int, _frame: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._reload.set if number == signal.SIGHUP else partial(self._asked_to_stop, number))
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, heard)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came during the start counts now
 
     def _asked_to_stop(self, number: int) -> None:
         assert self._stop is not None  # noqa: S101 - handlers are set after it
         if self._stop.done():
             os._exit(128 + number)  # the second signal insists; the ledger needs no goodbye
         self._stop.set_result(Ending.STOPPED)
+        impatient = Timer(END_S, os._exit, [128 + number])  # not of the loop, which is over before the last threads are
+        impatient.daemon = True
+        impatient.start()
 
     def _arm(self, inlets: Inlets) -> None:
         self._timers.every("rescan", self.config.settings.rescan_s, inlets.poke_all)
@@ -317,29 +327,24 @@ class Service:
     # -- words from people ------------------------------------------------------------------------------------------------
 
     async def _mail_loop(self, desk: Desk, runner: Runner) -> None:
-        version = -1
-        while True:
-            await self._mail.wait()
-            self._mail.clear()
-            await desk(Ledger.still_there)
-            if self._seat is not None:
-                await asyncio.to_thread(self._seat.keep)
-            if (now_version := await desk(Ledger.data_version)) == version:
-                continue
-            version = now_version
-            folders = {f.name: f for f in self.config.folders}
-            for request in await desk(Ledger.requests):
-                if request.verb == Verb.ACCOUNT:
-                    await self._refit(desk, mended=True)
-                elif request.verb == Verb.RELOAD:
-                    self._reload.set()
-                else:
-                    came = await answer(desk, request, folders, now=time.time())
-                    log.info("request.answered", verb=request.verb, job=request.job, done=came.done, says=came.says)
-                    if came.running is not None:
-                        await self._cancel(came.running, runner)
-                await desk(Ledger.strike, request.id)
-            self._work.set()
+        letters = Letters(
+            desk=desk,
+            folders=lambda: {f.name: f for f in self.config.folders},
+            stop=partial(self._cancel, runner=runner),
+            reload=self._reload.set,
+            mended=partial(self._refit, desk, mended=True),
+        )
+        try:
+            while True:
+                await self._mail.wait()
+                self._mail.clear()
+                await desk(Ledger.still_there)
+                if self._seat is not None:
+                    await asyncio.to_thread(self._seat.keep)
+                if await letters.read():
+                    self._work.set()
+        finally:
+            letters.close()
 
     async def _cancel(self, job: JobId, runner: Runner) -> None:
         held = self._running.get(job)

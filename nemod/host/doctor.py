@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,7 @@ from nemod.failure import Failure
 from nemod.intake.mounts import file_system
 from nemod.job import JobState
 from nemod.ledger.ledger import LedgerError
+from nemod.threads import patiently
 
 #: An outbox with less free space than this is worth a word, whatever its limit: the work lies there too.
 FREE_LEAST_BYTES = 200_000_000
@@ -95,12 +97,18 @@ def _config(file: Path, config: Config | tuple[Problem, ...], home: Path) -> Ite
 
 def _folders(config: Config) -> Iterator[Finding]:
     for folder in config.folders:
-        if not folder.inbox.is_dir():
-            continue  # said above when it cannot be made
-        mount = file_system(folder.inbox)
-        how = "polled, since events of a network share do not tell all" if mount.remote else "watched by events"
-        yield Finding(what=f"folder {folder.name}", found=f"{folder.inbox} on {mount.type}, {how}")
-        yield _space(folder)
+        try:
+            yield from patiently(partial(_folder, folder))
+        except TimeoutError:
+            continue  # said above: its disk does not answer
+
+
+def _folder(folder: Folder) -> tuple[Finding, ...]:
+    if not folder.inbox.is_dir():
+        return ()  # said above when it cannot be made
+    mount = file_system(folder.inbox)
+    how = "polled, since events of a network share do not tell all" if mount.remote else "watched by events"
+    return (Finding(what=f"folder {folder.name}", found=f"{folder.inbox} on {mount.type}, {how}"), _space(folder))
 
 
 def _space(folder: Folder) -> Finding:

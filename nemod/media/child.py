@@ -3,7 +3,8 @@
 Rules kept here:
 - a child leads its own session, so Ctrl-C in a terminal is ours to handle, and reads nothing from stdin;
 - its output is read while it runs and kept within bounds, whatever it prints;
-- on a time-out or a cancellation its whole process group is killed and waited for before the caller goes on;
+- on a time-out or a cancellation its whole process group is killed and waited for before the caller goes on; so it is when it
+  has used no processor time for minutes: somebody has paused it, or its drive hangs, and its time-out may be hours away;
 - it has limits of its own (`launch`): processor time, memory, the size of what it writes; unless it is told otherwise it
   writes no file at all. On Linux it dies with the thread that started it, which is the loop's, in the daemon the main one;
 - of our environment it gets what programs need to run, and no secret.
@@ -35,6 +36,9 @@ PIPES_CLOSE_S = 2.0
 MEMORY_SHARE, MEMORY_LEAST = 0.75, 4 * 1024**3
 #: A child that has used less than this of its time was not at work but waited.
 HUNG_SHARE = 0.05
+#: One that has used no processor time for so long gets nowhere, and how often that is looked at. Looks are counted, not
+#: seconds: a daemon that was paused together with it has not looked.
+STILL_S, STILL_EVERY_S = 120.0, 5.0
 #: What a child is handed of our environment: where things are, and the language. `PYTHON…` is for the probe.
 ENVIRONMENT = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
@@ -50,7 +54,7 @@ class Death(StrEnum):
     """What ended a child that did not end by itself."""
 
     TIME = "time"  # it was still at work
-    HUNG = "hung"  # its time was up, and it had hardly done anything, as far as can be known: a drive that does not answer
+    HUNG = "hung"  # it had hardly done anything, as far as can be known, or nothing for minutes: a drive that does not answer
     CPU = "cpu"
     MEMORY = "memory"
     FILE_SIZE = "file size"
@@ -66,7 +70,7 @@ class Finished:
     stdout: bytes  # empty when the lines were handed on
     stderr_tail: str  # the last 8 KiB, one line per message, safe to print
     timed_out: bool
-    hung: bool = False  # with timed_out: it did not work, it waited
+    hung: bool = False  # with timed_out: it did not work, it waited or was paused
 
     @property
     def death(self) -> Death | None:
@@ -99,6 +103,7 @@ async def run(
     file_bytes: int = 0,
     cpu_s: float | None = None,
     memory_bytes: int | None = None,
+    still_s: float = STILL_S,
 ) -> Finished:
     """Run a child to its end, its time-out or our cancellation.
 
@@ -112,6 +117,7 @@ async def run(
         file_bytes: how large a file may become that it writes; pipes and devices do not count.
         cpu_s: seconds of processor time that it may use; None: what all processors have until the time-out.
         memory_bytes: what it may have of memory; None: most of the machine's.
+        still_s: how long it may use no processor time at all before it counts as hung; where that can be known.
 
     A child that crashes is run once more: what a file does to it, it does again; a machine's or a person's whim does not.
 
@@ -121,7 +127,7 @@ async def run(
     figures = _figures(niceness, _cpu_s(cpu_s, timeout_s), memory_bytes or machine_share(), file_bytes)
 
     async def once() -> Finished:
-        return await _once(argv, timeout_s, pass_fds, stdout_limit, on_line, figures)
+        return await _once(argv, timeout_s, pass_fds, stdout_limit, on_line, figures, still_s)
 
     finished = await once()
     return await once() if finished.death is Death.CRASH else finished
@@ -134,6 +140,7 @@ async def _once(
     stdout_limit: int,
     on_line: Callable[[str], None] | None,
     figures: Sequence[str],
+    still_s: float,
 ) -> Finished:
     program = os.fsdecode(argv[0])
     _find(program)
@@ -153,8 +160,10 @@ async def _once(
     keep_out = _keep_head(process.stdout, out, stdout_limit) if on_line is None else _hand_on(process.stdout, on_line)
     readers = {asyncio.create_task(keep_out), asyncio.create_task(_keep_tail(process.stderr, err))}
     hung = False
+    looker = None
     try:
         async with asyncio.timeout(timeout_s) as scope:
+            looker = asyncio.create_task(_expire_when_still(process.pid, still_s, scope))
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_EXCEPTION)
             for reader in done:
                 reader.result()  # a caller's on_line may have raised
@@ -162,8 +171,11 @@ async def _once(
     except TimeoutError:
         if not scope.expired():
             raise
-        hung = (used := _used_s(process.pid)) is None or used < HUNG_SHARE * (timeout_s or 0.0)
+        still = looker is not None and looker.done()
+        hung = still or (used := _used_s(process.pid)) is None or used < HUNG_SHARE * (timeout_s or 0.0)
     finally:
+        if looker is not None:
+            looker.cancel()
         await _end(process, readers)
     said = _printable(bytes(err))
     if process.returncode == launch.NOT_STARTED and said.startswith(launch.SAYS):
@@ -208,6 +220,16 @@ def _used_s(pid: int) -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def _expire_when_still(pid: int, still_s: float, scope: asyncio.Timeout) -> None:
+    """Let a time-out come at once when a process uses no processor time any more."""
+    before, looks, every_s = _used_s(pid), 0, min(STILL_EVERY_S, still_s)
+    while before is None or looks * every_s < still_s:
+        await asyncio.sleep(every_s)
+        looks = looks + 1 if (used := _used_s(pid)) == before else 0
+        before = used
+    scope.reschedule(asyncio.get_running_loop().time())
 
 
 async def _end(process: Process, readers: set[asyncio.Task[None]]) -> None:

@@ -51,6 +51,17 @@ async def test_keeps_within_bounds() -> None:
     assert finished.stderr_tail.endswith("last")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells here what processor time a process has used")
+async def test_ends_a_child_that_gets_nowhere_long_before_its_time_is_up() -> None:
+    """One that was paused is told as hung; one that works, however little it says, is left alone."""
+    paused = await run(["sh", "-c", "kill -STOP $$"], timeout_s=None, still_s=0.5)
+    assert paused.death is Death.HUNG
+    assert paused.returncode == -9
+    busy = await run([PYTHON, "-c", "import time\nwhile time.process_time() < 2: pass"], timeout_s=None, still_s=0.5)
+    assert busy.death is None
+    assert busy.returncode == 0
+
+
 async def test_kills_the_whole_group_when_time_is_up(tmp_path: Path) -> None:
     """At the time-out the children of the child end too."""
     note = tmp_path / "pid"

@@ -9,6 +9,7 @@ import pytest
 from nemod.daemon.board import EVERY_S, FILE, Board, Running, read_board
 from nemod.engines.base import Progress
 from nemod.job import JobId
+from tests.support.daemon import eventually
 
 
 class Clock:
@@ -27,10 +28,10 @@ def test_what_is_shown_can_be_read_by_others(tmp_path: Path) -> None:
     board.show(JobId(7), Progress(stage="pass 1", fraction=0.25, speed=2.0, left_s=30.0))
     running = Running(stage="pass 1", fraction=0.25, speed=2.0, left_s=30.0)
     assert board.jobs == {JobId(7): running}
-    assert read_board(tmp_path) == {JobId(7): running}
+    eventually(lambda: read_board(tmp_path) == {JobId(7): running})
     assert json.loads((tmp_path / FILE).read_text())["pid"] == os.getpid()
     board.remove(JobId(7))
-    assert read_board(tmp_path) == {}
+    eventually(lambda: read_board(tmp_path) == {})
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
@@ -41,10 +42,11 @@ def test_the_file_is_not_written_for_every_frame(tmp_path: Path) -> None:
     for percent in range(50):
         board.show(JobId(7), Progress(stage="pass 1", fraction=percent / 100))
     assert board.jobs[JobId(7)].fraction == 0.49
+    eventually(lambda: read_board(tmp_path))
     assert read_board(tmp_path)[JobId(7)].fraction == 0.0
     clock.now += EVERY_S
     board.show(JobId(7), Progress(stage="pass 1", fraction=0.5))
-    assert read_board(tmp_path)[JobId(7)].fraction == 0.5
+    eventually(lambda: read_board(tmp_path)[JobId(7)].fraction == 0.5)
 
 
 def test_a_job_that_waits_is_shown_with_what_it_waits_for(tmp_path: Path) -> None:
@@ -56,10 +58,10 @@ def test_a_job_that_waits_is_shown_with_what_it_waits_for(tmp_path: Path) -> Non
     board.rest(JobId(7))
     board.remove(JobId(7))
     assert board.jobs == {}
-    assert read_board(tmp_path) == {JobId(7): Running(stage="rendering in the cloud", rests=True)}
+    eventually(lambda: read_board(tmp_path) == {JobId(7): Running(stage="rendering in the cloud", rests=True)})
     board.show(JobId(7), Progress(stage="downloading"))
     board.remove(JobId(7))
-    assert read_board(tmp_path) == {}
+    eventually(lambda: read_board(tmp_path) == {})
 
 
 def test_a_board_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:

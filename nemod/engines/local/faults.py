@@ -53,8 +53,8 @@ def of_child(finished: Finished, stage: str) -> Failure:
         case Death.HUNG:
             return Failure(
                 kind=Kind.TRANSIENT,
-                detail=f"The work did not come to an end ({stage}) and was stopped.",
-                hint="The drive or share that the video lies on may hang.",
+                detail=f"The work got nowhere ({stage}) and was stopped.",
+                hint="Somebody may have paused it, or the drive or share that the video lies on may hang.",
             )
         case Death.TIME | Death.CPU:
             return _bomb(f"The work takes far longer than that of a video of its length ({stage}) and was stopped.")
