@@ -3,7 +3,11 @@
 Rules kept here:
 - a power cut may undo whatever was not synced: a file's bytes, its name in its folder, and that folder's name in the next;
 - a caller syncs what he has done before he writes down that it is done, also where an earlier run did it and was killed;
+- what could not be synced once counts as lost, and is made anew: the system tells of a failed write only once, and the next
+  sync of the same file says that all is well (`Unsynced`);
 - errors are the system's own `OSError`s; that a file system cannot sync folders at all is none.
+
+Source: fsync(2); lwn.net/Articles/752063, "PostgreSQL's fsync() surprise".
 """
 
 import errno
@@ -13,6 +17,10 @@ from pathlib import Path
 
 #: How some network and FUSE mounts say that a folder cannot be synced, and how one says so that may be written, not read.
 _NO_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF, errno.EACCES})
+
+
+class Unsynced(OSError):  # noqa: N818 - a state, not an error
+    """What was written may not lie on the disk, and never will, whatever a further sync says."""
 
 
 def sync_file(path: Path) -> None:
@@ -53,5 +61,7 @@ def _sync(path: Path, flags: int) -> None:
     handle = os.open(path, flags)
     try:
         os.fsync(handle)
+    except OSError as error:
+        raise Unsynced(error.errno, error.strerror) from error
     finally:
         os.close(handle)

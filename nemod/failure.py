@@ -192,9 +192,21 @@ def decide(failure: Failure, *, tries: int, looks: tuple[float, ...], now: float
             assert_never(never)
 
 
-#: What the system calls a full disk, and a folder that takes nothing.
+#: What the system calls a full disk, a drive or share that has gone away under us, and a folder that takes nothing.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
+AWAY = frozenset(
+    {
+        errno.ESTALE,
+        errno.ENOTCONN,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ETIMEDOUT,
+    }
+)
+_CLOSED = AWAY | {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
 
 
 def failure_of(error: OSError, what: str) -> Failure:
@@ -207,7 +219,9 @@ def failure_of(error: OSError, what: str) -> Failure:
     said = error.strerror or type(error).__name__
     if error.errno in FULL:
         hint = "Free some space there; the job then goes on by itself."
-        return Failure(kind=Kind.NO_SPACE, detail=f"There is no space left in {what}.", hint=hint)
+        quota = error.errno == errno.EDQUOT
+        detail = f"The quota of nemod's user in {what} is used up." if quota else f"There is no space left in {what}."
+        return Failure(kind=Kind.NO_SPACE, detail=detail, hint=hint)
     if error.errno in _CLOSED:
         hint = (
             "Check that the folder is there and mounted, and that nemod's user may write to it; the job then goes on by itself."

@@ -20,6 +20,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 2
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for each test that has counted what it met."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                if name.endswith(" met") and report.when == "call":
+                    terminalreporter.write_line(f"{value} {name}: {report.nodeid} ({report.duration:.0f} s)")
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Machine]:
     """An empty machine for one test."""

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from nemod.delivery import way
 from nemod.delivery.transfer import alike
-from nemod.failure import Failure, Kind, NemodError
+from nemod.failure import AWAY, Failure, Kind, NemodError
 from nemod.job import Attempt, Fingerprint, Job
 from nemod.media.held import ALLOW, FORBIDDEN, NOWHERE, name_of, open_plain
 
@@ -48,6 +48,8 @@ def verify(job: Job) -> None:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceLost(_missing(job)) from error
     except OSError as error:
+        if error.errno in AWAY:
+            raise SourceLost(_AWAY) from error
         detail = f"The file cannot be looked at: {error.strerror or error}."
         raise SourceLost(Failure(kind=Kind.TRANSIENT, detail=detail)) from error
     if not (stat.S_ISREG(seen.st_mode) and job.fingerprint.fits(_fingerprint(seen))):
@@ -105,6 +107,8 @@ def _unopened(job: Job, error: OSError, *, examined: bool) -> Failure:
             return _missing(job)
         case errno.ELOOP | errno.EMLINK | errno.ENXIO | errno.EISDIR:
             return _CHANGED
+        case code if code in AWAY:
+            return _AWAY
         case errno.EACCES | errno.EPERM:
             # What could be read before may have been paid for since: it waits a while.
             return Failure(kind=Kind.TRANSIENT if examined else Kind.UNREADABLE, detail=FORBIDDEN, hint=ALLOW)
@@ -120,13 +124,14 @@ def _fingerprint(seen: os.stat_result) -> Fingerprint:
 _CHANGED = Failure(
     kind=Kind.SOURCE_CHANGED, detail="The file was changed after it was accepted; its new content is a job of its own."
 )
+_AWAY = Failure(
+    kind=Kind.NOT_WRITABLE,
+    detail="The inbox is not there.",
+    hint="Check that its drive is mounted; the job goes on by itself.",
+)
 
 
 def _missing(job: Job) -> Failure:
     if job.source.parent.is_dir() or job.folder.inbox.is_dir():
         return Failure(kind=Kind.SOURCE_GONE, detail="The file is no longer there: it was removed, renamed or moved.")
-    return Failure(
-        kind=Kind.NOT_WRITABLE,
-        detail="The inbox is not there.",
-        hint="Check that its drive is mounted; the job goes on by itself.",
-    )
+    return _AWAY

@@ -74,6 +74,9 @@ def rename_by_placeholder(source: Path, target: Path) -> None:
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             os.utime(handle, ns=(mtime_ns, mtime_ns))
+        except OSError:  # an empty file with another time would be taken for somebody's
+            target.unlink(missing_ok=True)
+            raise
         finally:
             os.close(handle)
     try:

@@ -117,7 +117,7 @@ def stamp(path: Path, mtime_ns: int) -> None:
 def secure(staged: Path) -> None:
     """Let a finished file and its name lie on the disk: a power cut must not leave another one than was judged, nor none.
 
-    It may have been paid for, and the next try may be made from it.
+    It may have been paid for, and the next try may be made from it. One that the disk has lost is removed: it is made again.
 
     Raises:
         PublishError: TRANSIENT when it is no longer there, else as `failure_of` says.
@@ -125,6 +125,10 @@ def secure(staged: Path) -> None:
     try:
         durable.sync_file(staged)
         durable.sync_way(staged.parent)
+    except durable.Unsynced as error:
+        with suppress(OSError):
+            staged.unlink()
+        raise PublishError(failure_of(error, "the outbox")) from error
     except FileNotFoundError as error:
         gone = "The finished file vanished from the work folder before it could be delivered."
         raise PublishError(Failure(kind=Kind.TRANSIENT, detail=gone)) from error
@@ -145,7 +149,12 @@ def publish(staged: Path, target: Path) -> None:
         with way.to(staged.parent, within=outbox) as work, way.made(target.parent, within=outbox) as there:
             if not place.link(work / staged.name, there / target.name):
                 place.rename(work / staged.name, there / target.name)
-            durable.sync_way(there)
+            try:
+                durable.sync_way(there)
+            except durable.Unsynced:
+                with suppress(OSError):  # given anew, the name is written anew
+                    _take_back(work / staged.name, there / target.name)
+                raise
     except FileExistsError:
         raise
     except OSError as error:
@@ -187,10 +196,7 @@ def withdraw(staged: Path, target: Path, *, size_bytes: int) -> None:
             published, second = there / target.name, work / staged.name
             if not _is_published(second, published, size_bytes):
                 return
-            if os.path.lexists(second):
-                published.unlink()
-            else:
-                place.move(published, second)
+            _take_back(second, published)
             durable.sync_folder(there)
     except OSError as error:
         raise PublishError(failure_of(error, "the outbox")) from error
@@ -244,6 +250,13 @@ def sweep(outbox: Path, keep: frozenset[Path], *, ours: frozenset[Path], now: fl
 def _outbox(staged: Path) -> Path:
     """In which outbox a staged file waits; the way to it from there leads through no link."""
     return next(folder.parent for folder in staged.parents if folder.name == WORK)
+
+
+def _take_back(staged: Path, published: Path) -> None:
+    if os.path.lexists(staged):
+        published.unlink()  # its second name
+    else:
+        place.move(published, staged)
 
 
 def _is_published(staged: Path, target: Path, size_bytes: int) -> bool:

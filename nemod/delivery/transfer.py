@@ -32,8 +32,7 @@ def bring(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
     """
     if _second_name(source, target) or _same_bytes(source, target, fingerprint):
         # An earlier run got as far as this. What it, or a person, put there may still lie in memory only.
-        durable.sync_file(target)
-        durable.sync_way(target.parent)
+        _settle(target)
         return _let_go(source, target, fingerprint)
     try:
         place.move(source, target)
@@ -43,9 +42,24 @@ def bring(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
         if not isinstance(error, FileExistsError) and _second_name(source, target):
             target.unlink()  # linked, and then the source could not be removed
         raise
-    durable.sync_way(target.parent)
+    try:
+        durable.sync_way(target.parent)
+    except durable.Unsynced:
+        with suppress(OSError):  # moved anew, it is written anew
+            place.move(target, source)
+        raise
     durable.sync_gone(source)
     return True
+
+
+def _settle(target: Path) -> None:
+    """Let a copy and its name lie on the disk; one that the disk has lost is removed, and its source is still there."""
+    try:
+        durable.sync_file(target)
+        durable.sync_way(target.parent)
+    except durable.Unsynced:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _carry(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
@@ -67,7 +81,7 @@ def _carry(source: Path, target: Path, fingerprint: Fingerprint) -> bool:
         if temp.lstat().st_size != fingerprint.size_bytes or not matches(source, fingerprint):
             return False  # written to while we read
         place.move(temp, target)
-        durable.sync_way(target.parent)
+        _settle(target)
     finally:
         temp.unlink(missing_ok=True)
     try:

@@ -309,7 +309,8 @@ def test_an_outbox_that_cannot_be_is_said_with_a_hint(tmp_path: Path) -> None:
         (errno.EPERM, Kind.NOT_WRITABLE),
         (errno.ENOENT, Kind.NOT_WRITABLE),
         (errno.EIO, Kind.TRANSIENT),
-        (errno.ESTALE, Kind.TRANSIENT),
+        (errno.ESTALE, Kind.NOT_WRITABLE),
+        (errno.ENOTCONN, Kind.NOT_WRITABLE),
         (None, Kind.TRANSIENT),
     ],
 )

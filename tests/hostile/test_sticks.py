@@ -63,6 +63,9 @@ SPELLED = {
     "i\u0307.mp4": "i\u0307 (2).mp4",
     os.fsdecode(b"caf\xe9.mp4"): "caf_.mp4",
 }
+#: Without NEMOD_SLOW=1 some of them.
+SHORT = ("a: b?.mp4", "a* b|.mp4", "trip: day 1/NUL.tar.mp4", "x" * 251 + ".mp4")
+TRIED = SPELLED if os.environ.get("NEMOD_SLOW") else {name: SPELLED[name] for name in SHORT}
 
 
 def test_names_that_a_stick_refuses_are_spelled_plainly(own: Machine, hands: Disks, tiny: Path, tmp_path: Path) -> None:
@@ -72,8 +75,8 @@ def test_names_that_a_stick_refuses_are_spelled_plainly(own: Machine, hands: Dis
     hands.stick(base, stick)
     inbox = own.folder("in", "recursive = true", *(f'{what} = "{stick}/{what}"' for what in ("outbox", "originals", "failed")))
     own.start()
-    second = {name for name, spelled in SPELLED.items() if "(2)" in spelled}
-    for batch in (SPELLED.keys() - second, second):
+    second = {name for name, spelled in TRIED.items() if "(2)" in spelled}
+    for batch in (TRIED.keys() - second, second):
         for name in batch:
             (inbox / name).parent.mkdir(exist_ok=True)
             shutil.copy(tiny, inbox / name)
@@ -89,7 +92,7 @@ def test_names_that_a_stick_refuses_are_spelled_plainly(own: Machine, hands: Dis
     for place in ("outbox", "originals"):
         found = {str(path.relative_to(base / place)) for path in (base / place).rglob("*") if path.is_file()}
         assert {unicodedata.normalize("NFC", name) for name in found} == {
-            unicodedata.normalize("NFC", name) for name in SPELLED.values()
+            unicodedata.normalize("NFC", name) for name in TRIED.values()
         }
         assert {(base / place / name).read_bytes() for name in found} == {tiny.read_bytes()}
     assert sorted(path.name for path in (base / "failed").iterdir()) == ["what_.mp4", "what_.mp4.failed.txt", "what_.mp4.txt"]

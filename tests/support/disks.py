@@ -66,6 +66,17 @@ class Disks:
         self.servers.append(server)
         return point
 
+    def fault(self, folder: Path, code: int, call: str = "any", *, skip: int = 0, times: int = 1) -> None:
+        """Let calls of that kind to the `stick` of a folder fail, so many times, once so many have passed."""
+        wish = Path(f"{folder}.wish")
+        wish.write_text(f"{call} {skip} {code} {times}")
+        wish.rename(f"{folder}.fault")
+
+    def faults(self, folder: Path) -> list[str]:
+        """Which calls have failed."""
+        hit = Path(f"{folder}.hit")
+        return hit.read_text("utf-8").split() if hit.exists() else []
+
     def caseless(self, point: Path) -> Path:
         """A disk for which `Clip.mov` and `clip.mov` are one name, in a folder that stands for all of it."""
         if shutil.which("mkfs.ext4") is None:

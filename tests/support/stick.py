@@ -4,6 +4,9 @@ Names that differ in case or in how their letters are composed are one. Refused 
 backslashes and control characters, with a dot or a space at the end, of old devices, of more than 143 bytes, and bytes that are
 no text. Inodes have other numbers each time that it is mounted. Run as `python -m … POINT FOLDER`; it serves what lies in
 FOLDER under POINT until it is unmounted (linux/fuse.h, protocol 7.31).
+
+It has faults on demand: a file FOLDER.fault with "CALL SKIP CODE TIMES" lets so many calls of that kind ("any" of all) pass,
+answers the next ones with that error, so many times, and tells of each in FOLDER.hit.
 """
 
 import ctypes
@@ -19,6 +22,26 @@ from pathlib import Path
 _FORBIDDEN = frozenset(':?*"<>|\\') | frozenset(map(chr, range(32)))
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
 _NAME_BYTES = 143
+#: Calls that may fail; of the others nobody hears whether they did.
+_CALLS = {
+    1: "lookup",
+    3: "getattr",
+    4: "setattr",
+    9: "mkdir",
+    10: "unlink",
+    11: "rmdir",
+    12: "rename",
+    13: "link",
+    14: "open",
+    15: "read",
+    16: "write",
+    20: "fsync",
+    25: "flush",
+    27: "opendir",
+    28: "readdir",
+    30: "fsyncdir",
+    35: "create",
+}
 _SIZE, _MTIME, _MTIME_NOW = 8, 32, 256  # FATTR_*
 
 
@@ -28,6 +51,9 @@ class Stick:
     def __init__(self, root: Path) -> None:
         """Serve a folder."""
         self.paths = {1: root}
+        self.root = root
+        self.unsynced: dict[Path, list[tuple[int, int, bytes]]] = {}  # what writes have replaced: size, offset, bytes
+        self.call, self.skip, self.code, self.times = "any", 0, 0, 0
         self.numbers = itertools.count(random.randrange(1_000, 1_000_000_000, 1_000))  # noqa: S311 - only other ones
 
     def serve(self, fd: int) -> None:
@@ -42,10 +68,35 @@ class Stick:
                 continue
             code, body = 0, b""
             try:
+                self.fail(opcode, self.paths.get(node, Path()))
                 body = self.answer(opcode, node, said[40:])
             except OSError as error:
                 code = error.errno or errno.EIO
             os.write(fd, struct.pack("=IiQ", 16 + len(body), -code, unique) + body)
+
+    def fail(self, opcode: int, path: Path) -> None:
+        """Answer with the error that was asked for, when its turn has come; what could not be synced then is lost."""
+        wish = Path(f"{self.root}.fault")
+        if opcode not in _CALLS:
+            return
+        if wish.exists():
+            self.call, *numbers = wish.read_text("utf-8").split()
+            self.skip, self.code, self.times = map(int, numbers)
+            wish.unlink()
+        if self.call not in {"any", _CALLS[opcode]}:
+            return
+        if self.skip > 0 or not self.times:
+            self.skip -= 1
+            return
+        self.times -= 1
+        with Path(f"{self.root}.hit").open("a", encoding="utf-8") as hit:
+            hit.write(f"{_CALLS[opcode]}\n")
+        for size, offset, old in reversed(self.unsynced.pop(path, []) if _CALLS[opcode] == "fsync" else []):
+            with path.open("r+b") as file:
+                file.seek(offset)
+                file.write(old)
+                file.truncate(size)
+        raise OSError(self.code, "as it was asked for")
 
     def answer(self, opcode: int, node: int, data: bytes) -> bytes:
         """Carry out a call."""
@@ -80,6 +131,9 @@ class Stick:
                 return os.pread(handle, size, offset)
             case 16:  # WRITE
                 handle, offset, size = struct.unpack_from("=QQI", data)
+                with path.open("rb") as file:
+                    file.seek(offset)
+                    self.unsynced.setdefault(path, []).append((path.stat().st_size, offset, file.read(size)))
                 return struct.pack("=II", os.pwrite(handle, data[40 : 40 + size], offset), 0)
             case 18:  # RELEASE
                 os.close(struct.unpack_from("=Q", data)[0])
@@ -96,7 +150,9 @@ class Stick:
                 return struct.pack("=QQQQQIIII6I", 9999, 9999, 9999, 9999, 9999, 4096, 255, 4096, 0, *([0] * 6))
             case 13:  # LINK
                 raise OSError(errno.EPERM, "no hard links")
-            case 20 | 25 | 27 | 29 | 30:  # FSYNC, FLUSH, OPENDIR, RELEASEDIR, FSYNCDIR
+            case 20:  # FSYNC
+                self.unsynced.pop(path, None)
+            case 25 | 27 | 29 | 30:  # FLUSH, OPENDIR, RELEASEDIR, FSYNCDIR
                 return struct.pack("=QII", 0, 0, 0) if opcode == 27 else b""
             case _:
                 raise OSError(errno.ENOSYS, "not known")

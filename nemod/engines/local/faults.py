@@ -21,7 +21,8 @@ _FULL = (
 #: How a disk that went away, or was shut, is told; a video is never the reason.
 _PLACE = re.compile(
     r"(Not a directory|No such file or directory|Permission denied|Read-only file system|Stale file handle"
-    r"|Transport endpoint is not connected|Host is down|No such device)\.?$"
+    r"|Transport endpoint is not connected|Host is down|No such device|Input/output error|Remote I/O error"
+    r"|Device or resource busy|Text file busy|Connection timed out)\.?$"
 )
 #: ffmpeg's exit codes when it was asked to end by a signal, once or many times.
 _TOLD_TO_END = (255, 123)
@@ -48,7 +49,7 @@ def of_child(finished: Finished, stage: str) -> Failure:
     """A child ended with an error."""
     said = finished.stderr_tail
     if any(words in said for words in _FULL):
-        return of_folder(OSError(errno.ENOSPC, "full"))
+        return of_folder(OSError(errno.EDQUOT if _FULL[1] in said else errno.ENOSPC, "full"))
     match finished.death:
         case Death.HUNG:
             return Failure(
