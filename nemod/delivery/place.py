@@ -3,16 +3,18 @@
 Rules kept here:
 - a taken name is a `FileExistsError`, whoever took it and however late;
 - nothing is readable under the new name before it is whole, except, where a file system knows neither hard links nor an
-  exclusive rename, an empty placeholder for a moment. It carries the file's own time, so that after a crash
-  `is_placeholder` knows it for ours and the next try replaces it;
+  exclusive rename, an empty placeholder for a moment. A hidden mark beside it, or the file's own time that it carries, tell
+  after a crash that it is ours (`is_placeholder`), and the next try replaces it;
 - errors are the system's own `OSError`s; who calls knows what they mean.
 """
 
 import ctypes
 import errno
+import hashlib
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 #: How file systems say that they have no hard links, or none for this file (FAT, some network and FUSE mounts, protected
@@ -69,13 +71,20 @@ def rename(source: Path, target: Path) -> None:
 
 def rename_by_placeholder(source: Path, target: Path) -> None:
     """Rename a file by taking the name first and replacing what took it; for systems that offer nothing better."""
+    mark = _mark(target)
     if not is_placeholder(source, target):
         mtime_ns = source.lstat().st_mtime_ns
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        try:
+            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            mark.unlink(missing_ok=True)
+            raise
         try:
             os.utime(handle, ns=(mtime_ns, mtime_ns))
         except OSError:  # an empty file with another time would be taken for somebody's
             target.unlink(missing_ok=True)
+            mark.unlink(missing_ok=True)
             raise
         finally:
             os.close(handle)
@@ -84,16 +93,23 @@ def rename_by_placeholder(source: Path, target: Path) -> None:
     except OSError:
         target.unlink(missing_ok=True)
         raise
+    finally:
+        with suppress(OSError):
+            mark.unlink(missing_ok=True)
 
 
 def is_placeholder(source: Path, target: Path) -> bool:
-    """Whether the target is what a crash within `rename_by_placeholder` left: empty, with the source's time."""
+    """Whether the target is what a crash within `rename_by_placeholder` left: empty, and marked or with the source's time."""
     try:
         ours, found = source.lstat(), target.lstat()
     except FileNotFoundError:
         return False
-    empty = stat.S_ISREG(found.st_mode) and found.st_size == 0
-    return empty and ours.st_size > 0 and found.st_mtime_ns == ours.st_mtime_ns
+    empty = stat.S_ISREG(found.st_mode) and found.st_size == 0 and ours.st_size > 0
+    return empty and (found.st_mtime_ns == ours.st_mtime_ns or os.path.lexists(_mark(target)))
+
+
+def _mark(target: Path) -> Path:
+    return target.with_name(f".nemod-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.mark.part")
 
 
 def _rename_exclusive(source: Path, target: Path) -> bool:

@@ -173,6 +173,20 @@ def test_a_placeholder_that_a_kill_left_is_replaced(outbox: Path, staged: Path) 
     assert already_published(staged, target, size_bytes=8)
 
 
+def test_a_kill_while_the_placeholder_is_made_is_got_over(outbox: Path, staged: Path) -> None:
+    """It is empty and has no time of ours yet; what lies beside it tells that it is ours, and goes with it."""
+    target = outbox / "clip.mp4"
+    code = (
+        "import os, sys; from pathlib import Path; from nemod.delivery import place; "
+        "sys.addaudithook(lambda event, _: event == 'os.utime' and os.kill(os.getpid(), 9)); "
+        "place.rename_by_placeholder(*map(Path, sys.argv[1:]))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, staged, target], check=False).returncode == -9
+    assert target.read_bytes() == b""
+    place.rename_by_placeholder(staged, target)
+    assert visible(outbox) == {"clip.mp4": b"finished"}
+
+
 def test_a_failed_rename_takes_its_placeholder_away(outbox: Path, staged: Path) -> None:
     """No empty file stays behind when the replacing did not work."""
     folder = staged.parent
