@@ -142,6 +142,7 @@ def test_an_outbox_that_hangs_keeps_no_other_word_waiting(own: Machine, hands: D
     hands.hang(own.home / "out")
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(own.nemod, "jobs", "cancel", str(hung.id))
+        eventually(lambda: own.count("request.answered", job=hung.id), own.told)
         shutil.copy(lengthy, free / "m.mkv")
         eventually(lambda: JobState.RUNNING in own.states("m.mkv"), own.told)
         (other,) = own.jobs("m.mkv")
