@@ -19,6 +19,7 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `config.kept`        | it has problems now; the old one stays in force                      |
 | `config.later`       | a changed setting that counts from the next start on                 |
 | `request.answered`   | what a person asked for, and what came of it                         |
+| `request.bug`        | an error of our own; it is struck, the daemon goes on                |
 | `intake.watching`    | how an inbox is watched, and why so                                  |
 | `intake.left_alone`  | something in an inbox that is no video of its own                    |
 | `job.added`          | a file came to rest in an inbox                                      |

@@ -95,11 +95,15 @@ class Aftermath:
                 assert_never(never)
 
     async def cancel(self, job: JobId, failure: Failure | None) -> None:
-        """End a job that a runner holds, or held, without touching its source; one that is delivered only goes on."""
+        """End a job that a runner holds, or held, without touching its source; one that is or may be delivered goes on."""
         current = await self.desk(Ledger.job, job)
         if current is None:
             return
-        if await asyncio.to_thread(too_late, current):
+        try:
+            late = await asyncio.to_thread(too_late, current)
+        except NemodError:  # its outbox is out of reach: the job finds out when it is back
+            late = True
+        if late:
             await self.desk(Ledger.move, job, Move.YIELD, now=self.clock())
             return
         await self.close(current, failure)

@@ -252,7 +252,11 @@ async def clear(job: Job) -> None:
 
 
 def too_late(job: Job) -> bool:
-    """Whether its end is decided, or its output lies in the outbox already, of which a kill kept the record."""
+    """Whether its end is decided, or its output lies in the outbox already, of which a kill kept the record.
+
+    Raises:
+        PublishError: the outbox is out of reach, and nobody can tell.
+    """
     return decided(job) or _published(job)
 
 

@@ -2,6 +2,7 @@
 
 Rules kept here:
 - letters are carried out one after the other, as they were written;
+- none of them ends the daemon;
 - one about a job whose disk does not answer is left alone after a moment, and goes on by itself when the disk does: the others
   do not wait for it, but for those about the same job.
 """
@@ -16,7 +17,7 @@ from nemod.config.model import Folder
 from nemod.daemon.mailbox import Verb, answer
 from nemod.job import JobId
 from nemod.ledger.desk import Desk
-from nemod.ledger.ledger import Ledger, Request
+from nemod.ledger.ledger import Ledger, LedgerError, Request
 
 log = logs.get(__name__)
 
@@ -73,8 +74,14 @@ class Letters:
         elif request.verb == Verb.RELOAD:
             self.reload()
         else:
-            came = await answer(self.desk, request, self.folders(), now=time.time())
-            log.info("request.answered", verb=request.verb, job=request.job, done=came.done, says=came.says)
-            if came.running is not None:
-                await self.stop(came.running)
+            try:
+                came = await answer(self.desk, request, self.folders(), now=time.time())
+                log.info("request.answered", verb=request.verb, job=request.job, done=came.done, says=came.says)
+                if came.running is not None:
+                    await self.stop(came.running)
+            except LedgerError:
+                raise
+            except Exception:
+                # The boundary: a word that hits a bug is struck, too: it would end this daemon and each that is started.
+                log.exception("request.bug", verb=request.verb, job=request.job)
         await self.desk(Ledger.strike, request.id)

@@ -15,6 +15,7 @@ from nemod.config.model import Folder
 from nemod.daemon.asking import no_session, under_way
 from nemod.daemon.handover import clear, decided, too_late
 from nemod.daemon.source import fingerprint_of
+from nemod.failure import NemodError
 from nemod.job import Fingerprint, Job, JobId, JobState, Move
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger, Request, engine_scope, folder_scope
@@ -39,6 +40,7 @@ class Seen:
     """What the disks say that a word depends on: whether it is too late to cancel, and what lies where the source was."""
 
     too_late: bool = False
+    unclear: str = ""  # why they do not say whether it is too late
     source: Fingerprint | None = None
 
 
@@ -83,7 +85,10 @@ def look(job: Job, verb: Verb) -> Seen:
     """What a word about a job must know of the disks; it takes as long as they take."""
     match verb:
         case Verb.CANCEL:
-            return Seen(too_late=too_late(job))
+            try:
+                return Seen(too_late=too_late(job))
+            except NemodError as error:
+                return Seen(unclear=error.failure.detail)
         case Verb.RETRY | Verb.PAY_AGAIN if _lacks_source(job):
             with suppress(OSError):
                 return Seen(source=fingerprint_of(job.source))
@@ -141,6 +146,9 @@ def _cancel(ledger: Ledger, job: Job, seen: Seen, *, now: float) -> Answer:
         return Answer(done=True, says=f"Job {job.id} is being stopped.", running=job.id)
     if seen.too_late or decided(job):
         return Answer(done=False, says=f"Job {job.id} is {job.state}; it is too late to cancel it.")
+    if seen.unclear:
+        says = f"Whether job {job.id} is delivered cannot be told now. {seen.unclear} Cancel it once the disk is back."
+        return Answer(done=False, says=says)
     if ledger.move(job.id, Move.CANCEL, now=now):
         if job.attempt is not None:
             ledger.close_attempt(job.attempt.id, failure=None, now=now)

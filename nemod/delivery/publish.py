@@ -178,10 +178,16 @@ def already_published(staged: Path, target: Path, *, size_bytes: int) -> bool:
 
     Where there are hard links both names have one inode. Without, the staged name is gone and all that is left to compare is
     the size; the name was ours by the ledger, so that is proof enough.
+
+    Raises:
+        PublishError: the disk does not tell; as `failure_of` says.
     """
     outbox = _outbox(staged)
-    with way.to(staged.parent, within=outbox) as work, way.to(target.parent, within=outbox) as there:
-        return _is_published(work / staged.name, there / target.name, size_bytes)
+    try:
+        with way.to(staged.parent, within=outbox) as work, way.to(target.parent, within=outbox) as there:
+            return _is_published(work / staged.name, there / target.name, size_bytes)
+    except OSError as error:
+        raise PublishError(failure_of(error, "the outbox")) from error
 
 
 def withdraw(staged: Path, target: Path, *, size_bytes: int) -> None:

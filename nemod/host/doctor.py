@@ -101,6 +101,9 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield from patiently(partial(_folder, folder))
         except TimeoutError:
             continue  # said above: its disk does not answer
+        except OSError as error:
+            todo = "check its drive, its share or the program that serves it"
+            yield Finding(what=f"folder {folder.name}", found=f"{error.filename}: {error.strerror}", ok=False, todo=todo)
 
 
 def _folder(folder: Folder) -> tuple[Finding, ...]:

@@ -329,7 +329,7 @@ def test_an_outbox_that_cannot_be_is_said_with_a_hint(tmp_path: Path) -> None:
     ],
 )
 def test_each_error_of_the_system_has_its_kind(code: int | None, kind: Kind) -> None:
-    """Full and closed hold the folder; anything else is tried again. The sentence names the place."""
+    """Full, closed and gone hold the folder; anything else is tried again. The sentence names the place."""
     error = OSError(code, os.strerror(code)) if code else OSError()
     failure = failure_of(error, "the outbox")
     assert failure.kind is kind

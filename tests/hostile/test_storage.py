@@ -57,3 +57,36 @@ def test_a_bare_mount_point_is_no_empty_inbox(own: Machine, hands: Disks, tiny: 
     assert len(own.jobs("a.mp4")) == 1
     assert own.stop() == 0
     assert not own.events("job.bug", "job.cancelled")
+
+
+def test_a_share_whose_server_crashes_is_waited_for(own: Machine, hands: Disks, tiny: Path, tmp_path: Path) -> None:
+    """Outbox and originals are gone in the middle of deliveries: words about their jobs end no daemon, all is done later."""
+    share = tmp_path / "share"
+    (tmp_path / "stored").mkdir()
+    hands.stick(tmp_path / "stored", share)
+    blocked = own.folder("out", f'outbox = "{share}/done"', "recursive = true")
+    archived = own.folder("put", f'originals = "{share}/originals"')
+    free = own.folder("free")
+    own.start()
+    (share / "done" / "sub").write_text("in the way")
+    (blocked / "sub").mkdir()
+    shutil.copy(tiny, blocked / "sub" / "clip.mp4")
+    eventually(lambda: own.count("folder.held", folder="out"), own.told)
+    hands.crash(share)
+    shutil.copy(tiny, archived / "second.mp4")
+    eventually(lambda: own.count("folder.held", folder="put"), own.told)
+    (clip,) = own.jobs("sub/clip.mp4")
+    own.nemod("jobs", "cancel", str(clip.id))
+    eventually(lambda: own.count("request.answered", job=clip.id, done=False), own.told)
+    shutil.copy(tiny, free / "third.mp4")
+    own.delivered("third.mp4")
+    assert f"{share}/done" in own.nemod("doctor").stdout
+    hands.pull(share)
+    hands.stick(tmp_path / "stored", share)
+    (share / "done" / "sub").unlink()
+    for job in own.jobs():
+        own.nemod("jobs", "release", str(job.id))
+    own.delivered("sub/clip.mp4")
+    own.delivered("second.mp4")
+    assert own.stop() == 0
+    assert not own.events("job.bug", "request.bug")

@@ -112,6 +112,12 @@ class Disks:
         if point in self.mounted:
             self.mounted.remove(point)
 
+    def crash(self, point: Path) -> None:
+        """End the program that answers for a `stick`: its place is there, and every call ends with an error."""
+        server = next(one for one in reversed(self.servers) if isinstance(one.args, list) and point in one.args)
+        server.kill()
+        server.communicate()
+
     def close(self) -> None:
         """Take all away."""
         for point in list(self.silent):
