@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,7 +79,8 @@ async def reading(job: Job, attempt: Attempt | None) -> AsyncIterator[Path]:
     try:
         yield name_of(file) or job.source
     finally:
-        await asyncio.to_thread(file.close)  # a share may want to hear of it
+        with suppress(OSError):  # it was only read, so its end cannot fail, whatever a disk says
+            await asyncio.to_thread(file.close)  # a share may want to hear of it
 
 
 def _open(job: Job, *, examined: bool) -> BinaryIO | None:

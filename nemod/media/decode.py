@@ -10,6 +10,8 @@ from nemod.media.formats import source_input
 
 #: "[h264 @ 0x55fa216c0c80] Invalid NAL unit size" is "h264: Invalid NAL unit size" for a person.
 _ADDRESS = re.compile(r"^\[(\S+) @ 0x[0-9a-f]+\]")
+#: What a disk says that could not be read for a moment, and ffmpeg of some damaged files.
+_FAULT = "Input/output error"
 
 
 class DecodeError(NemodError):
@@ -33,6 +35,8 @@ async def decode_errors(ffmpeg: Path, path: Path, *, timeout_s: float) -> str | 
     # Without vfr the null muxer complains of pictures that share a time stamp, which is no error of decoding.
     argv += ["-map", "0:v?", "-map", "0:a?", "-fps_mode", "vfr", "-f", "null", "-"]
     finished = await run(argv, timeout_s=timeout_s)
+    if _FAULT in finished.stderr_tail:  # of the disk, perhaps, and passing
+        finished = await run(argv, timeout_s=timeout_s)
     if finished.death in {Death.OUTSIDE, Death.HUNG}:
         detail = "The process that checks outputs was stopped, perhaps for lack of memory, or did not get to its work."
         raise DecodeError(Failure(kind=Kind.TRANSIENT, detail=detail))

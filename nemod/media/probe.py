@@ -12,6 +12,7 @@ import json
 import os
 import stat
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -60,9 +61,12 @@ async def probe(path: Path, *, timeout_s: float) -> MediaInfo:
         ProbeError: SOURCE_GONE, UNREADABLE, UNSUPPORTED, INCOMPLETE or TRANSIENT; BUG when the reader itself is broken.
     """
     opened = await asyncio.to_thread(_open, path)
-    with opened.file:
+    try:
         _refuse_by_head(opened)
         raw = await _measure(opened.file.fileno(), timeout_s)
+    finally:
+        with suppress(OSError):  # it was only read, so its end cannot fail, whatever a disk says
+            opened.file.close()
     _refuse_by_content(opened, raw)
     _refuse_bomb(raw)
     return info_from(raw, size_bytes=opened.size_bytes, boxes=opened.boxes)
