@@ -63,12 +63,16 @@ def add_folder(
         problems = (*problems, added)
     if problems or isinstance(added, Problem):
         return problems
+    taken = _problem(file, name, "there is a file of this name already", "edit it, or choose another name")
     if any(source.file == file for source in sources):
-        return (_problem(file, name, "there is a file of this name already", "edit it, or choose another name"),)
+        return (taken,)
     judged = understand(config_file, (*sources, added), home=home, env=env)
     if not isinstance(judged, Config):
         return judged
-    _write_new(file, content)
+    try:
+        _write_new(file, content)
+    except FileExistsError:  # by another command, since we looked
+        return (taken,)
     return file
 
 
@@ -78,15 +82,19 @@ def remove_folder(config_file: Path, name: str) -> Path | tuple[Problem, ...]:
     A file that says more than that, or the main one, is a person's to edit: the problem says where. Nothing else is touched.
     """
     sources, problems = read_sources(config_file)
+    unknown = _problem(config_file, name, "there is no such folder", 'see "nemod folders list"')
     found = [source for source in sources if name in _tables(source)]
     if not found:
-        return problems or (_problem(config_file, name, "there is no such folder", 'see "nemod folders list"'),)
+        return problems or (unknown,)
     source = found[0]
     if source.file.parent != folders_dir(config_file) or source.values.keys() != {"folders"} or len(_tables(source)) > 1:
         return (source.problem(("folders", name), "stands among other things", "take it out there by hand"),)
     names = (source.file.with_name(f"{source.file.name}.removed{n or ''}") for n in itertools.count())
     aside = next(path for path in names if not path.exists())
-    source.file.replace(aside)
+    try:
+        source.file.replace(aside)
+    except FileNotFoundError:  # another command was faster
+        return (unknown,)
     durable.sync_folder(aside.parent)
     return aside
 

@@ -2,7 +2,7 @@
 
 Rules kept here:
 - what is removed was made by this account, under a name of this kind, holds a ledger and its lock and nothing else, and is
-  held by nobody;
+  held by nobody; and the work folders that its ledger names, beside the videos that were worked on;
 - where the file system knows no locks nothing is removed: nobody could tell the dead from the living.
 """
 
@@ -12,10 +12,14 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from nemod.daemon.service import LEDGER
+from nemod.daemon.service import LEDGER, open_ledger
+from nemod.delivery.publish import clear_work
+from nemod.ledger.ledger import LedgerError
+from nemod.threads import patiently
 
 _PREFIX, _LOCK = "nemod-", "held.lock"
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
@@ -64,11 +68,21 @@ def _clear(folder: Path) -> None:
         folder.rmdir()  # killed, or about to be held: whoever made it makes another one
     elif all(_OURS.fullmatch(file.name) for file in files) and (held := _hold(folder / _LOCK)) is not None:
         try:
-            for file in files:
+            _clear_work(folder)
+            for file in folder.iterdir():
                 file.unlink()
             folder.rmdir()
         finally:
             os.close(held)
+
+
+def _clear_work(state: Path) -> None:
+    """Remove what a dead call had begun; a disk that does not answer keeps it, and a spoilt ledger says nothing."""
+    if (state / LEDGER).exists():
+        with suppress(LedgerError), closing(open_ledger(state)) as ledger:
+            for work in ledger.work_folders():
+                with suppress(OSError, ValueError):
+                    patiently(partial(clear_work, work))
 
 
 def _hold(file: Path, flags: int = 0) -> int | None:

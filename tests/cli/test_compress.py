@@ -228,6 +228,7 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next_one(home: Home, long_
         left = ["nemod-notes123"] if ends is not signal.SIGKILL else names(temporary)
         assert names(temporary) == left
         assert len(left) == 1 + (ends is signal.SIGKILL)
+    assert ".nemod-work" not in names(home.path), "what it had begun beside the video goes as well"
 
 
 def test_check_answers_with_reasons_and_exit_codes(home: Home, nemod: Callable[..., Ran]) -> None:

@@ -1,11 +1,14 @@
 """What nemod writes: a first configuration, and one more folder."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from nemod.config.model import After, Config, EnginePolicy
 from nemod.config.parse import parse
+from nemod.config.problem import Problem
 from nemod.config.write import add_folder, remove_folder, write_default
 from nemod.resources import shared_file
 
@@ -133,3 +136,21 @@ def test_a_folder_among_other_things_is_a_persons_to_remove(file: Path) -> None:
         assert not isinstance(problem, Path)
         assert place in " ".join(map(str, problem))
     assert (file.read_bytes(), more.read_bytes()) == before
+
+
+def test_commands_at_once_agree_who_was_first(file: Path, tmp_path: Path) -> None:
+    """Of several that add or remove the same folder one does it, and the others are told in a sentence."""
+    at_once = Barrier(4)
+
+    def add(_: int) -> Path | tuple[Problem, ...]:
+        at_once.wait()
+        return add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path, env={})
+
+    def remove(_: int) -> Path | tuple[Problem, ...]:
+        at_once.wait()
+        return remove_folder(file, "x")
+
+    with ThreadPoolExecutor(4) as pool:
+        for command in [add, remove] * 10:
+            answers = list(pool.map(command, range(4)))
+            assert sum(isinstance(answer, Path) for answer in answers) == 1
