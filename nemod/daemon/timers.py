@@ -3,6 +3,8 @@
 Traps of APScheduler 3.11, each with its remedy here: past dates are dropped after a second by default
 (`misfire_grace_time=None`, `coalesce=True`); plain functions run in a thread (callbacks are coroutines); re-arming a job
 while its coroutine runs loses the new date, and `shutdown` cancels running coroutines (they never wait for anything).
+APScheduler's own intervals and crons count up every time that was missed, one by one: a clock that is put right by years, as on
+a machine without one of its own, would keep them busy for minutes. Ours go on from now.
 It goes by the wall clock alone: set back by a day, every alarm would be a day late. So the clocks are compared each second, and
 when the wall clock has moved against the steady one every alarm rings at once; who is woken reads the truth and sets a new one.
 """
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 #: An alarm is never set further away than this, so that a suspend or a changed clock delays nothing for long.
@@ -54,12 +57,12 @@ class Timers:
 
     def every(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         """Ring again and again."""
-        self._scheduler.add_job(_ring(call), "interval", seconds=seconds, id=name, replace_existing=True)
+        self._scheduler.add_job(_ring(call), _Every(timedelta(seconds=seconds)), id=name, replace_existing=True)
 
     def each_minute(self, name: str, call: Callable[[], None] | None) -> None:
         """Ring when a minute begins, by the clock on the wall; None: no more."""
         if call is not None:
-            self._scheduler.add_job(_ring(call), CronTrigger(second=0, timezone=UTC), id=name, replace_existing=True)
+            self._scheduler.add_job(_ring(call), _Onward(CronTrigger(second=0, timezone=UTC)), id=name, replace_existing=True)
         elif self._scheduler.get_job(name) is not None:
             self._scheduler.remove_job(name)
 
@@ -73,7 +76,30 @@ class Timers:
             for alarm in self._scheduler.get_jobs():
                 alarm.modify(next_run_time=datetime.now(UTC))
             before = now
+        # A clock that was wrong for less than a second may have sent the scheduler to sleep for years.
+        self._scheduler.wakeup()
         self._comparing = loop.call_later(COMPARE_EVERY_S, self._compare, loop, before)
+
+
+class _Every(BaseTrigger):  # type: ignore[misc]  # it knows no types
+    """Again after an interval from now: what was missed is missed."""
+
+    def __init__(self, interval: timedelta) -> None:
+        self._interval = interval
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        return now + self._interval
+
+
+class _Onward(BaseTrigger):  # type: ignore[misc]
+    """Another trigger's next time from now: what was missed is missed."""
+
+    def __init__(self, trigger: BaseTrigger) -> None:
+        self._trigger = trigger
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime | None:
+        found: datetime | None = self._trigger.get_next_fire_time(None, now + timedelta(microseconds=1))
+        return found
 
 
 def _difference() -> float:
