@@ -7,7 +7,9 @@ or not at all.
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import tomli_w
@@ -18,6 +20,9 @@ from nemod.config.parse import understand
 from nemod.config.problem import Problem
 from nemod.config.sources import Source, folders_dir, parse_text, read_sources
 from nemod.resources import shared_file
+
+#: How a file is called that is being written, and after how many seconds nobody writes it any more.
+_PART, _PART_S = ".nemod-", 3600.0
 
 
 def write_default(file: Path) -> None:
@@ -111,7 +116,8 @@ def _problem(file: Path, name: str, what: str, hint: str) -> Problem:
 def _write_new(file: Path, content: bytes) -> None:
     """Write a file that was not there, mode 0600: whole and on the disk, or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".nemod-", dir=file.parent)
+    _clear_parts(file.parent)
+    handle, name = tempfile.mkstemp(prefix=_PART, dir=file.parent)
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:
@@ -129,3 +135,11 @@ def _write_new(file: Path, content: bytes) -> None:
         durable.sync_way(file.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _clear_parts(folder: Path) -> None:
+    """Remove what commands that were killed have left; nobody writes for so long."""
+    for part in folder.glob(f"{_PART}{'?' * 8}"):
+        with suppress(OSError):
+            if time.time() - part.lstat().st_mtime > _PART_S:
+                part.unlink()

@@ -1,5 +1,6 @@
 """What nemod writes: a first configuration, and one more folder."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -154,3 +155,15 @@ def test_commands_at_once_agree_who_was_first(file: Path, tmp_path: Path) -> Non
         for command in [add, remove] * 10:
             answers = list(pool.map(command, range(4)))
             assert sum(isinstance(answer, Path) for answer in answers) == 1
+
+
+def test_what_a_killed_command_has_left_is_removed_by_a_later_one(file: Path, tmp_path: Path) -> None:
+    """Once it is so old that nobody writes it any more."""
+    folders = file.parent / "folders.d"
+    folders.mkdir()
+    dead, alive = folders / ".nemod-abcdefgh", folders / ".nemod-ijklmnop"
+    for part in (dead, alive):
+        part.touch()
+    os.utime(dead, (1, 1))
+    assert isinstance(add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path, env={}), Path)
+    assert {path.name for path in folders.iterdir()} == {alive.name, "x.toml"}
