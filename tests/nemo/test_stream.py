@@ -75,6 +75,20 @@ async def test_the_message_is_sent_as_documented(tmp_path: Path) -> None:
     assert {"x-skill-version", "x-skill-platform"} <= asked.headers.keys()
 
 
+@pytest.mark.parametrize("token", [TOKEN, "eyJhbGciOiJIUzI1NiJ9.e30.opaque"])
+async def test_a_cloud_that_repeats_our_token_does_not_have_it_kept(tmp_path: Path, token: str) -> None:
+    """Whatever a token looks like: an agent's words are written down, shown and logged."""
+    glued = json.dumps([{"text": f"You are {token}."}]).encode()
+    for answer in (HEAD + said(f"You are {token}."), reply(200, glued, kind="text/event-stream")):
+        async with serving(fixed(answer)) as server, client_of(tmp_path, server.url, token=token) as client:
+            assert await words(client) == "You are [redacted]."
+    failed = reply(200, {"data": {"status": "failed", "error": f"No {token}.", "id": token}})
+    async with serving(fixed(failed)) as server, client_of(tmp_path, server.url, token=token) as client:
+        render = await client.render(skill_of(None), "render_1")
+    assert render is not None
+    assert (render.error, render.id) == ("No [redacted].", "[redacted]")
+
+
 @pytest.mark.parametrize(
     "stream",
     [
@@ -129,6 +143,8 @@ async def test_a_stream_that_says_nothing_just_ends(tmp_path: Path) -> None:
         (reply(422, {"detail": [{"msg": "field required"}]}), Trouble.REFUSED, False),
         (reply(429, {"message": "slow down"}), Trouble.THROTTLED, False),
         (reply(307, b"", more="Location: http://127.0.0.1:1/\r\n"), Trouble.REFUSED, True),
+        (reply(409, {"message": "a turn is running"}), Trouble.DUPLICATE, True),
+        (reply(200, {"success": False, "message": "message already exists"}), Trouble.DUPLICATE, True),
         (reply(200, {"code": 500, "message": "oops"}), Trouble.SERVER, True),
         (reply(408, b""), Trouble.SERVER, True),
         (reply(502, b"<html>Bad Gateway</html>", kind="text/html"), Trouble.SERVER, True),

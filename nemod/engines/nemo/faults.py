@@ -91,8 +91,14 @@ def of_exception(error: Exception, *, paid: bool) -> tuple[Trouble, bool]:
 
 
 def of_status(trouble: Trouble, status: int) -> bool:
-    """Whether a paid request that was answered like this may have been taken all the same."""
-    return status == 408 or status >= 500 or trouble in {Trouble.SERVER, Trouble.GARBLED}
+    """Whether a paid request that was answered like this may have been taken all the same.
+
+    Where a stream should have been, an error of no known code does not say that nothing was done, nor does a redirect: some
+    servers send one after they have done what was asked. One that calls a message a duplicate has met it before: a proxy on
+    the way may have sent it twice.
+    """
+    unclear = trouble in {Trouble.SERVER, Trouble.GARBLED, Trouble.DUPLICATE}
+    return unclear or status == 408 or status >= 500 or (trouble is Trouble.REFUSED and status < 400)
 
 
 def quoted(words: str, *, secrets: tuple[str, ...] = ()) -> str:
@@ -161,6 +167,8 @@ def failure(
                 until = None if retry_after_s is None else now + min(max(retry_after_s, 0.0), THROTTLE_MOST_S)
                 return Failure(kind=Kind.UNREACHABLE, detail=f"The cloud is away at the moment ({code}){says}", retry_at=until)
             return Failure(kind=Kind.TRANSIENT, detail=f"The cloud had an error of its own{f' ({code})' if code else ''}{says}")
+        case Trouble.DUPLICATE if unsure:
+            return Failure(kind=Kind.UNCERTAIN, detail=f"The cloud says that it has this message already{says}")
         case Trouble.DUPLICATE:
             return Failure(kind=Kind.TRANSIENT, detail=f"The cloud has a render of this id already{says}")
         case Trouble.MISSING:

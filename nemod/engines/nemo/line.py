@@ -4,6 +4,7 @@ Rules kept here:
 - nothing is connected before the first call, and `close` leaves nothing open;
 - a connection carries one request: what a server sends behind its reply can never be taken for the reply to the next one;
 - a redirect is not followed, so credentials never leave for another address; cookies are not kept;
+- a token that comes back is blanked before anything is understood: who repeats it must not have it written down or sent on;
 - a reply is never read without bound, neither in bytes nor in seconds.
 """
 
@@ -29,12 +30,15 @@ from nemod.engines.nemo.foreign import Garbled
 from nemod.engines.nemo.handshake import spoken
 from nemod.engines.nemo.plain import plain
 from nemod.engines.nemo.wire import Reply, Trouble, reply_of, trouble
+from nemod.text import REDACTED
 
 T = TypeVar("T")
 
 #: A JSON reply is never larger; the largest that is documented, a session's state, has some kilobytes.
 REPLY_MOST_BYTES = 5_000_000
 CONNECT_S, READ_S, WHOLE_S = 10.0, 60.0, 180.0
+#: A token that is shorter is no secret, and may be a word.
+_TOKEN_LEAST_BYTES = 16
 TIMEOUT = httpx.Timeout(READ_S, connect=CONNECT_S)
 #: What may come out of httpx, and of the sockets beneath it; what it makes of foreign bytes may also be a ValueError.
 FOREIGN: tuple[type[Exception], ...] = (*ROWS, OSError, ValueError, OverflowError)
@@ -151,11 +155,12 @@ class Line:
                 content += chunk
                 if len(content) > REPLY_MOST_BYTES:
                     raise self.error(Trouble.GARBLED, f"it is larger than {REPLY_MOST_BYTES // 1_000_000} MB", credentials)
-        return self.reply(response, bytes(content))
+        return self.reply(response, bytes(content), credentials)
 
-    def reply(self, response: httpx.Response, content: bytes) -> Reply:
+    def reply(self, response: httpx.Response, content: bytes, credentials: Credentials | None) -> Reply:
         """A reply as the wire's readers take it; a Retry-After that is a date is turned into seconds."""
-        return reply_of(response.status_code, content, retry_after=self._retry_after(response))
+        known = without_token(content, credentials)
+        return reply_of(response.status_code, known, retry_after=self._retry_after(response))
 
     def check(
         self, reply: Reply, credentials: Credentials | None, *, paid: bool = False, secrets: tuple[str, ...] = ()
@@ -173,9 +178,7 @@ class Line:
             words = "it redirects to another address, and credentials do not follow; check `api_url`"
         if kind is Trouble.GARBLED:
             words = words or reply.excerpt
-        # Where a stream should have been, an error of no known code does not say that nothing was done, nor does a redirect:
-        # some servers send one after they have done what was asked.
-        unsure = paid and (of_status(kind, reply.status) or (kind is Trouble.REFUSED and 200 <= reply.status < 400))
+        unsure = paid and of_status(kind, reply.status)
         raise self.error(kind, words, credentials, reply=reply, unsure=unsure, secrets=secrets)
 
     def understand(self, read: Callable[[Reply], T], reply: Reply, credentials: Credentials | None) -> T:
@@ -257,6 +260,12 @@ class Patience:
             await asyncio.sleep(self._pauses.pop(0))
         else:
             raise error
+
+
+def without_token(content: bytes, credentials: Credentials | None) -> bytes:
+    """What came without the token that was sent, whatever that looks like."""
+    token = b"" if credentials is None else credentials.token.get_secret_value().encode()
+    return content.replace(token, REDACTED.encode()) if len(token) >= _TOKEN_LEAST_BYTES else content
 
 
 def _short(wait_s: float | None) -> bool:

@@ -19,7 +19,7 @@ from httpx_sse import EventSource
 from nemod.engines.nemo.account import Credentials
 from nemod.engines.nemo.foreign import Garbled, loads
 from nemod.engines.nemo.frames import Frame, Heartbeat, frames
-from nemod.engines.nemo.line import CONNECT_S, FOREIGN, READ_S, Line, Skill
+from nemod.engines.nemo.line import CONNECT_S, FOREIGN, READ_S, Line, Skill, without_token
 from nemod.engines.nemo.plain import plain
 from nemod.engines.nemo.wire import Trouble, ask_body
 
@@ -154,14 +154,14 @@ async def _read(line: Line, credentials: Credentials, response: httpx.Response, 
             raise line.error(Trouble.GARBLED, "a page in place of a stream", credentials, unsure=True)
         case b"{" | b"[":
             # A reply, not a stream: an error as a rule, else frames without their "data:".
-            content = head + b"".join([chunk async for chunk in chunks])
-            reply = line.reply(response, content)
+            content = without_token(head + b"".join([chunk async for chunk in chunks]), credentials)
+            reply = line.reply(response, content, credentials)
             if reply.body is not None:
                 line.check(reply, credentials, paid=True)
             for frame in frames("", content.decode("utf-8", "replace")):
                 yield frame
         case _:
-            async with aclosing(_frames(head, chunks, meter)) as found:
+            async with aclosing(_frames(head, chunks, credentials, meter)) as found:
                 async for frame in found:
                     yield frame
 
@@ -200,12 +200,14 @@ def _whole(line: bytes) -> bool:
     return True
 
 
-async def _frames(head: bytes, chunks: AsyncIterator[bytes], meter: _Meter) -> AsyncGenerator[Frame, None]:
+async def _frames(
+    head: bytes, chunks: AsyncIterator[bytes], credentials: Credentials, meter: _Meter
+) -> AsyncGenerator[Frame, None]:
     """The frames of a stream, whatever its head says that it is."""
 
     async def content() -> AsyncGenerator[bytes, None]:
         async for lines in _separated(head, chunks):
-            yield lines
+            yield without_token(lines, credentials)
         # The last event counts even when its blank line is missing.
         yield b"\n\n"
 
