@@ -248,8 +248,7 @@ def sweep(outbox: Path, keep: frozenset[Path], *, ours: frozenset[Path], now: fl
             doomed = folder in ours or folder.name.startswith(GOING) or now - _changed(here) > STRANGE_S
             if doomed and folder not in keep and _remove(here):
                 removed.append(folder)
-    if removed:
-        _leave(outbox / WORK)
+    _leave(outbox / WORK)  # also one that a power cut has left empty
     return tuple(removed)
 
 

@@ -254,6 +254,13 @@ def test_only_work_folders_are_cleared(outbox: Path) -> None:
     assert (outbox / "holiday").is_dir()
 
 
+def test_the_sweep_takes_a_home_of_work_that_a_power_cut_has_left_empty(outbox: Path) -> None:
+    """Nothing was in it, so nothing is named."""
+    (outbox / WORK).mkdir()
+    assert sweep(outbox, frozenset(), ours=frozenset(), now=0) == ()
+    assert list(outbox.iterdir()) == []
+
+
 def test_the_sweep_takes_orphans_and_follows_no_link(outbox: Path, tmp_path: Path) -> None:
     """What an open attempt points to stays; a link is removed and what it leads to is not."""
     kept, orphan = make_work(work_folder(outbox, 1, 1, "a")), make_work(work_folder(outbox, 1, 2, "b"))
