@@ -26,7 +26,7 @@ from nemod.delivery.publish import PublishError
 from nemod.failure import failure_of
 from nemod.job import Fingerprint
 
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 
 
 class Fate(StrEnum):
