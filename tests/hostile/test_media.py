@@ -14,7 +14,7 @@ from watchdog.observers import Observer
 from nemod.failure import Kind
 from nemod.job import JobState
 from tests.support.clips import make_clip, run_ffmpeg
-from tests.support.daemon import Machine, eventually, machine
+from tests.support.daemon import Machine, eventually
 
 #: All of it, or what a minute allows.
 SLOW = bool(os.environ.get("NEMOD_SLOW"))
@@ -73,18 +73,6 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canary]:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of video."""
     return make_clip(tmp_path_factory.mktemp("tiny") / "tiny.mp4", seconds=1, size=(160, 120))
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """One daemon for all of them; at the end it is still there and has met no bug."""
-    with machine(tmp_path_factory.mktemp("media")) as made:
-        made.folder("in")
-        made.folder("tight", preset="tight")
-        made.start()
-        yield made
-        assert not made.events("job.bug")
-        assert made.stop() == 0
 
 
 def texts(target: str) -> dict[str, bytes]:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from nemod.job import Job, JobState
 from nemod.media.boxes import read_boxes
 from tests.support import zoo
 from tests.support.clips import ffmpeg, make_clip
-from tests.support.daemon import Machine, eventually, leftovers, machine
+from tests.support.daemon import Machine, eventually
 
 SLOW = bool(os.environ.get("NEMOD_SLOW"))
 LIMIT_BYTES = {"in": 20_000_000, "tight": 100_000}
@@ -25,19 +24,6 @@ BY_HAND = ("dref-url.mp4", "dref-two.mp4", "two-indexes.mp4", "zip.mp4", "traks-
 MADE = ("aspect-wide.mp4", "escapes.mp4")
 #: What a terminal would obey, or show as something else: control characters but newlines, and those that turn the writing.
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """One daemon for all of them; at the end it is still there, has met no bug and leaves nothing behind."""
-    with machine(tmp_path_factory.mktemp("zoo")) as made:
-        made.folder("in")
-        made.folder("tight", preset="tight")
-        made.start()
-        yield made
-        assert not made.events("job.bug")
-        assert made.stop() == 0
-        assert not leftovers(made.home)
 
 
 def animals(folder: Path) -> list[Path]:
