@@ -8,7 +8,9 @@ import pytest
 from hypothesis import settings
 
 from tests.support.clips import make_clip
+from tests.support.cloud import Cloud, cloud
 from tests.support.daemon import Machine, machine
+from tests.support.relay import Relay, relay
 
 # No test fails for being slow, and the suite tries the same examples each time; NEMOD_SLOW=1 looks for others.
 settings.register_profile("nemod", deadline=None, derandomize=os.environ.get("NEMOD_SLOW") != "1")
@@ -41,3 +43,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of video that fits and plays inline as it is, its index first."""
     path = tmp_path_factory.mktemp("tiny") / "tiny.mp4"
     return make_clip(path, seconds=1, size=(160, 120), extra_args=["-movflags", "+faststart"])
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud with credits for all, which outlives every daemon."""
+    with cloud(tmp_path_factory.mktemp("cloud"), "--credits", "1000000") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def way(sandbox: Cloud) -> Iterator[Relay]:
+    """The way to it, where somebody may wait."""
+    with relay(sandbox.url) as made:
+        yield made

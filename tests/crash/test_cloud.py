@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +16,9 @@ import pytest
 
 from tests.crash.conftest import DEATHS, Record
 from tests.support.clips import make_clip
-from tests.support.cloud import Cloud, cloud
+from tests.support.cloud import Cloud
 from tests.support.daemon import leftovers
-from tests.support.relay import Relay, relay
+from tests.support.relay import Relay
 
 LIMIT_BYTES = 60_000
 FULL = os.environ.get("NEMOD_CRASH") == "full"
@@ -67,20 +66,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_clip(tmp_path_factory.mktemp("source") / "clip.mkv", seconds=1, size=(320, 240), extra_args=("-crf", "10"))
     assert made.stat().st_size > LIMIT_BYTES
     return made
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud that outlives every daemon."""
-    with cloud(tmp_path_factory.mktemp("cloud"), "--credits", "1000000") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def way(sandbox: Cloud) -> Iterator[Relay]:
-    """The way to it, where somebody waits with a gun."""
-    with relay(sandbox.url) as made:
-        yield made
 
 
 def home(root: Path, sandbox: Cloud, way: Relay, source: Path) -> Home:

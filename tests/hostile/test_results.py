@@ -16,9 +16,9 @@ from nemod.job import Job, JobState
 from nemod.media.boxes import read_boxes
 from tests.support import zoo
 from tests.support.clips import ffmpeg, make_clip, run_ffmpeg
-from tests.support.cloud import Cloud, cloud
+from tests.support.cloud import Cloud
 from tests.support.daemon import Machine, eventually, leftovers, machine
-from tests.support.relay import Relay, relay
+from tests.support.relay import Relay
 
 SLOW = bool(os.environ.get("NEMOD_SLOW"))
 LIMIT_BYTES = 100_000
@@ -87,20 +87,6 @@ def forgers(folder: Path) -> dict[str, Forge]:
 
 
 BY_DEFAULT = ("reference",)
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud with credits for all."""
-    with cloud(tmp_path_factory.mktemp("cloud"), "--credits", "1000000") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def way(sandbox: Cloud) -> Iterator[Relay]:
-    """The way to it, on which results are forged."""
-    with relay(sandbox.url) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
