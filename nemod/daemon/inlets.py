@@ -151,6 +151,8 @@ class Inlets:
         while True:
             await asyncio.sleep(GUARD_EVERY_S)
             for name, inlet in list(self._inlets.items()):
+                if self._inlets.get(name) is not inlet:
+                    continue  # the config has changed meanwhile
                 if inlet.errand is None:
                     self._begin(inlet, self._glance(name, inlet), GLANCE_S)
                 elif self._desk.full:

@@ -40,7 +40,8 @@ class Lock:
             OSError: the path cannot be opened.
         """
         how = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY  # NFS wants to write where something is held alone
-        self._path, self._fd = path, os.open(path, how | os.O_CLOEXEC, 0o600)
+        # Without O_NONBLOCK a pipe that lies where a folder should be would be waited at until somebody writes into it.
+        self._path, self._fd = path, os.open(path, how | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         self.release = weakref.finalize(self, os.close, self._fd)
         if create:
             with suppress(OSError):  # whoever can open it could hold it, and so keep the daemon from starting
