@@ -33,7 +33,8 @@ from nemod.cli.common import (
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.progress import Lines
 from nemod.config.builtin import adhoc_preset, parse_limit
-from nemod.config.model import Preset
+from nemod.config.encoders import parse_encoder
+from nemod.config.model import Preset, Settings
 from nemod.config.units import UnitError, format_duration, format_size, parse_time
 from nemod.daemon.outputs import output_views, quality_of
 from nemod.daemon.single import compress_file
@@ -105,6 +106,10 @@ def compress(
     end: Annotated[
         str | None, typer.Option("--end", metavar="TIME", help="Leave out what comes after, counted from the beginning, too.")
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", metavar="NAME", help="software, auto-hw, or a kind of hardware: nvenc, qsv, vaapi …"),
+    ] = None,
     as_json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the log.")] = False,
     config: ConfigOption = None,
@@ -115,9 +120,10 @@ def compress(
     """
     where = places(config)
     found = where.load_if_any()
-    goal = _cut(_goal(preset, limit, presets_of(found)), start, end)
+    settings = Settings() if found is None else found.settings
+    goal = _encoded(_cut(_goal(preset, limit, presets_of(found), settings), start, end), encoder)
     wanted = _wanted(files, goal, output)
-    ffmpeg = find_ffmpeg(found.settings.ffmpeg if found is not None else None)
+    ffmpeg = find_ffmpeg(settings.ffmpeg)
     lines = Lines()
     logs.setup("auto", "info" if verbose else "critical", lines.stream)
     with lines.shown():
@@ -126,7 +132,7 @@ def compress(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _goal(preset: str | None, limit: str | None, presets: Mapping[str, Preset]) -> Preset:
+def _goal(preset: str | None, limit: str | None, presets: Mapping[str, Preset], settings: Settings) -> Preset:
     match preset, limit:
         case None, None:
             lines = [f"  --preset {name:<14} {presets[name].summary}" for name in USEFUL]
@@ -135,7 +141,7 @@ def _goal(preset: str | None, limit: str | None, presets: Mapping[str, Preset]) 
             return find_preset(name, presets)
         case None, str(size):
             try:
-                return adhoc_preset(parse_limit(size))
+                return replace(adhoc_preset(parse_limit(size)), encoder=settings.encoder)
             except UnitError as error:
                 raise Stop(ExitCode.USAGE, f"--limit: {error.what}.", hint=error.hint) from error
         case _:
@@ -155,6 +161,16 @@ def _cut(preset: Preset, start: str | None, end: str | None) -> Preset:
         hint = 'Both are counted from the beginning of the video, as in "--start 0:10 --end 0:40".'
         raise Stop(ExitCode.USAGE, what, hint=hint)
     return preset
+
+
+def _encoded(preset: Preset, encoder: str | None) -> Preset:
+    """The preset with the encoder that was named."""
+    if encoder is None:
+        return preset
+    try:
+        return replace(preset, encoder=parse_encoder(encoder, preset.codec))
+    except UnitError as error:
+        raise Stop(ExitCode.USAGE, f"--encoder: {error.what}.", hint=error.hint) from error
 
 
 def _time(option: str, text: str) -> float:

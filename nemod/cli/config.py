@@ -100,6 +100,7 @@ def effective(config: Config) -> dict[str, dict[str, Any]]:
             "log_format": settings.log_format,
             "log_level": settings.log_level,
             "ffmpeg": _text(settings.ffmpeg),
+            "encoder": settings.encoder.value,
         },
         "nemo": _nemo(config.nemo),
         "folders": {folder.name: _folder(folder) for folder in config.folders},
@@ -133,6 +134,7 @@ def _folder(folder: Folder) -> dict[str, Any]:
     return {
         "inbox": _text(folder.inbox),
         "preset": folder.preset.name,
+        "encoder": folder.preset.encoder.value,
         "outbox": _text(folder.outbox),
         "originals": _text(folder.originals),
         "failed": _text(folder.failed),
@@ -152,6 +154,7 @@ def _preset(preset: Preset) -> dict[str, Any]:
         "max_height": preset.max_height,
         "max_fps": preset.max_fps,
         "codec": preset.codec.value,
+        "encoder": preset.encoder.value,
         "speed": preset.speed.value,
         "audio": preset.audio.value,
         "audio_bitrate": preset.audio_bitrate_bps,

@@ -48,6 +48,18 @@ class Codec(StrEnum):
     AV1 = "av1"
 
 
+class Encoder(StrEnum):
+    """What encodes the picture: this machine's processor, any hardware encoder that works, or one kind of them."""
+
+    SOFTWARE = "software"
+    AUTO_HW = "auto-hw"
+    NVENC = "nvenc"
+    QSV = "qsv"
+    VAAPI = "vaapi"
+    VIDEOTOOLBOX = "videotoolbox"
+    AMF = "amf"
+
+
 class Speed(StrEnum):
     """How much work the picture is worth."""
 
@@ -80,6 +92,7 @@ class Preset:
     max_height: int | None = None  # pixels on the shorter side
     max_fps: float | None = None
     codec: Codec = Codec.H264
+    encoder: Encoder = Encoder.SOFTWARE
     audio_bitrate_bps: int | None = None  # None: chosen from the budget
     audio: Tracks = Tracks.FIRST
     speed: Speed = Speed.BALANCED
@@ -135,6 +148,7 @@ class Settings:
     log_format: str = "auto"  # auto | json | console
     log_level: str = "info"
     ffmpeg: Path | None = None  # None: the one that imageio-ffmpeg carries
+    encoder: Encoder = Encoder.SOFTWARE  # where neither a preset nor a folder says otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

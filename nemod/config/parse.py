@@ -6,12 +6,14 @@ The keys of each table stand here, and nowhere else; the example config is held 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from nemod.config import naming, shapes
 from nemod.config.builtin import builtin_presets, parse_limit
 from nemod.config.cloud import env_problem, read_nemo
+from nemod.config.encoders import parse_encoder
 from nemod.config.hours import parse_hours
 from nemod.config.model import (
     After,
@@ -35,10 +37,11 @@ from nemod.config.skills import Skill, platform_of, sendable, skill_in
 from nemod.config.sources import Source, read_sources
 from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_time
 
-SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg")
+SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg", "encoder")
 FOLDER_KEYS = (
     "inbox",
     "preset",
+    "encoder",
     "outbox",
     "originals",
     "failed",
@@ -51,7 +54,7 @@ FOLDER_KEYS = (
     "hours",
 )
 PRESET_KEYS = (
-    *("base", "limit", "max_height", "max_fps", "codec", "speed", "audio", "audio_bitrate"),
+    *("base", "limit", "max_height", "max_fps", "codec", "encoder", "speed", "audio", "audio_bitrate"),
     *("start", "end", "on_impossible", "measure"),
     *("message", "keep_location", "skill", "summary"),
 )
@@ -109,9 +112,12 @@ def _read(file: Path, sources: Sequence[Source], *, home: Path, env: Mapping[str
         problems.append(env_problem(main, "SKILL_SOURCE", "cannot be sent to the cloud", 'write it like "clawhub"'))
         named = ""
     here = platform_of(Path(__file__).resolve(), named)
-    builtin = {name: replace(preset, skill_platform=here) for name, preset in builtin_presets().items()}
+    builtin = {
+        name: replace(preset, skill_platform=here, encoder=settings.encoder) for name, preset in builtin_presets().items()
+    }
     own = _unique("preset", (table for top in tops for table in top.tables("presets")))
-    presets = {**builtin, **_own_presets(own, builtin, skill_in(base, home, here=here, named=named), here)}
+    blank = Preset(name="", skill_platform=here, encoder=settings.encoder)
+    presets = {**builtin, **_own_presets(own, builtin, skill_in(base, home, here=here, named=named), blank)}
     folders = []
     for table in _unique("folder", (table for top in tops for table in top.tables("folders"))).values():
         folder = _folder(table, presets, base, home)
@@ -148,6 +154,7 @@ def _settings(table: Table, base: Path, home: Path) -> Settings:
         log_format=table.take("log_format", shapes.one_of(("auto", "json", "console")), default.log_format),
         log_level=table.take("log_level", shapes.one_of(("debug", "info", "warning", "error")), default.log_level),
         ffmpeg=table.take("ffmpeg", _program(base, home), default.ffmpeg),
+        encoder=table.take("encoder", parse_encoder, default.encoder),
     )
 
 
@@ -162,14 +169,14 @@ def _program(base: Path, home: Path) -> Callable[[object], Path | None]:
 
 
 def _own_presets(
-    tables: Mapping[str, Table], builtin: Mapping[str, Preset], read_skill: Callable[[object], Skill], here: str
+    tables: Mapping[str, Table], builtin: Mapping[str, Preset], read_skill: Callable[[object], Skill], blank: Preset
 ) -> dict[str, Preset]:
     """Every preset of one's own, built after the one that it is based on."""
     done: dict[str, Preset] = {}
     own = {name: table for name, table in tables.items() if name not in builtin}
 
     def build(table: Table) -> Preset:
-        return _preset(table, {**builtin, **done}, own, Preset(name=table.name, skill_platform=here), read_skill)
+        return _preset(table, {**builtin, **done}, own, replace(blank, name=table.name), read_skill)
 
     for start in own:
         chain: list[str] = []
@@ -210,12 +217,14 @@ def _preset(
     end_s = table.take("end", parse_time, base.end_s)
     if end_s is not None and end_s <= (start_s or 0.0):
         table.fault("end" if "end" in table.values else "start", "nothing lies between start and end", "end must be later")
+    codec = table.take("codec", shapes.member(Codec), base.codec)
     return Preset(
         name=table.name,
         limit_bytes=limit,
         max_height=table.take("max_height", shapes.whole(16, 16384), base.max_height),
         max_fps=table.take("max_fps", shapes.rate, base.max_fps),
-        codec=table.take("codec", shapes.member(Codec), base.codec),
+        codec=codec,
+        encoder=table.take("encoder", partial(parse_encoder, codec=codec), base.encoder),
         speed=table.take("speed", shapes.member(Speed), base.speed),
         audio=table.take("audio", shapes.member(Tracks), base.audio),
         audio_bitrate_bps=table.take("audio_bitrate", parse_bitrate, base.audio_bitrate_bps),
@@ -251,6 +260,7 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         if key not in table.values:
             table.fault(key, "is missing", hint)
     preset = table.take("preset", _known(presets), Preset(name=""))
+    encoder = table.take("encoder", partial(parse_encoder, codec=preset.codec), preset.encoder)
     engine = table.take("engine", shapes.member(EnginePolicy), EnginePolicy.AUTO)
     after = table.take("after", shapes.member(After), After.ARCHIVE)
     recursive = table.take("recursive", shapes.flag, False)
@@ -270,7 +280,7 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         outbox=table.take("outbox", below, below("done")),
         originals=table.take("originals", below, below("originals")),
         failed=table.take("failed", below, below("failed")),
-        preset=preset,
+        preset=replace(preset, encoder=encoder),
         engine=engine,
         after=after,
         recursive=recursive,

@@ -135,10 +135,7 @@ def encoder_args(
     """
     coder = CODERS[codec]
     presets = coder.first if rate.passing == 1 and coder.first is not None else coder.presets
-    argv = ["-c:v", coder.encoder, "-preset", presets[speed], "-g", str(_keyint(size))]
-    argv += ["-color_range", "tv"]
-    if tagged:
-        argv += ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
+    argv = ["-c:v", coder.encoder, "-preset", presets[speed], *common_args(size, tagged=tagged)]
     own: dict[str, str] = {}
     match codec:
         case Codec.H264:
@@ -167,6 +164,12 @@ def encoder_args(
         name = "-x265-params" if codec is Codec.HEVC else "-svtav1-params"
         argv += [name, ":".join(f"{key}={_escaped(value)}" for key, value in own.items())]
     return argv
+
+
+def common_args(size: tuple[int, int], *, tagged: bool) -> list[str]:
+    """What every encoder is told: how far key frames may lie apart, and the colours; see `encoder_args`."""
+    colours = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"] if tagged else []
+    return ["-g", str(_keyint(size)), "-color_range", "tv", *colours]
 
 
 def _rate(rate: Rate, crf: float | None) -> list[str]:

@@ -75,7 +75,7 @@ def of_child(finished: Finished, stage: str) -> Failure:
             pass
         case _ as never:
             assert_never(never)
-    last = _SPEAKER.sub("", said.splitlines()[-1]) if said else "it said nothing"
+    last = last_words(said.splitlines()[-1]) if said else "it said nothing"
     if found := _PLACE.search(last):
         if found[1] == os.strerror(errno.EROFS):  # a source is only read
             return of_folder(OSError(errno.EROFS, found[1]))
@@ -86,6 +86,11 @@ def of_child(finished: Finished, stage: str) -> Failure:
         detail=f"ffmpeg gave up ({stage}, code {finished.returncode}): {last.rstrip('.')}.",
         hint="Play the file; if it plays elsewhere, please report it with this message.",
     )
+
+
+def last_words(line: str) -> str:
+    """A line of ffmpeg's without its speaker."""
+    return _SPEAKER.sub("", line)
 
 
 def _killed(by: str, stage: str) -> Failure:

@@ -20,6 +20,7 @@ from nemod.config.units import format_duration
 from nemod.engines.base import Output, Part, Progress, Task
 from nemod.engines.local.encode import Work
 from nemod.engines.local.fitting import Impossible
+from nemod.engines.local.steps import Steps
 from nemod.engines.local.tools import Tools
 from nemod.media.info import MediaInfo, Window
 from nemod.media.moments import shown_at, standing
@@ -178,7 +179,8 @@ class Fitting:
         await asyncio.to_thread(folder.mkdir)
         task = replace(self.task, media=media, folder=folder)
         try:
-            return await Work(tools=self.tools, task=task, folder=folder, report=report).output()
+            steps = Steps(tools=self.tools, task=task, folder=folder, report=report)
+            return await Work(steps=steps).output()
         except Impossible:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
