@@ -38,7 +38,7 @@ from nemod.engines.nemo.account import Account, Credentials, Origin
 from nemod.engines.nemo.client import Client, CloudError, skill_of
 from nemod.engines.nemo.wire import Balance, Trouble
 from nemod.failure import Kind
-from nemod.host.doctor import ORIGINS
+from nemod.host.cloud import ORIGINS
 from nemod.ledger.ledger import Ledger
 from nemod.text import safe
 from nemod.threads import Threads

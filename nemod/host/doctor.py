@@ -1,34 +1,30 @@
-"""A look at everything that nemod stands on: config, folders, the cloud account, ffmpeg, ledger, disks. Changes nothing.
+"""A look at everything that nemod stands on: config, folders, the cloud, ffmpeg, ledger, disks, the machine. Changes nothing.
 
-Each finding says what was looked at, what was found, and, where something is wrong, what a person should do. Nothing is
-asked over the network: what the cloud says of the account is told by `nemod credits`.
+Each finding says what was looked at, what was found, and, where something is wrong, what a person should do. It is made where
+nemod runs: a service sees other folders and has other rights than a terminal, so the daemon can be asked to look for itself.
 """
 
 import os
 import platform
 import shutil
 import stat
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
-from nemod.config.model import Codec, Config, EnginePolicy, Folder
+from nemod.config.model import Config, Folder
 from nemod.config.parse import parse
-from nemod.config.places import account_file
 from nemod.config.prepare import inspect as inspect_folders
 from nemod.config.problem import Problem
 from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
-from nemod.engines.local import tools
-from nemod.engines.local.codecs import CODERS
-from nemod.engines.nemo.account import Account, AccountError, Origin
-from nemod.failure import Failure
+from nemod.delivery.publish import WORK
+from nemod.host.cloud import cloud
+from nemod.host.encoders import encoders
+from nemod.host.finding import Finding
+from nemod.host.machine import clock, watches
 from nemod.intake.mounts import file_system
 from nemod.job import JobState
 from nemod.ledger.ledger import LedgerError
@@ -38,24 +34,6 @@ from nemod.threads import patiently
 FREE_LEAST_BYTES = 200_000_000
 #: The ledger grows by some kilobytes a job.
 STATE_LEAST_BYTES = 20_000_000
-#: Where a token comes from, in words.
-ORIGINS = {
-    Origin.ENVIRONMENT: "the token in NEMO_TOKEN",
-    Origin.STORED: "the token stored by nemod account set-token",
-    Origin.ANONYMOUS: 'an anonymous account, used by folders with engine = "nemo"',
-}
-#: What the extra `sandbox` brings.
-SANDBOX = ("python_multipart", "starlette", "uvicorn")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at; `todo` is empty when nothing needs doing."""
-
-    what: str
-    found: str
-    ok: bool = True
-    todo: str = ""
 
 
 async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[str, str], program: Path) -> tuple[Finding, ...]:
@@ -69,14 +47,16 @@ async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[st
         program: the Python that runs.
     """
     config = parse(config_file, home=home, env=env)
-    settings_ffmpeg = config.settings.ffmpeg if isinstance(config, Config) else None
+    known = config if isinstance(config, Config) else None
     return (
         Finding(what="nemod", found=f"{version('nemod')} with Python {platform.python_version()} ({program})"),
         *_config(config_file, config, home),
-        *(_folders(config) if isinstance(config, Config) else ()),
-        *(_cloud(config, state, home, env) if isinstance(config, Config) else ()),
-        *await _ffmpeg(settings_ffmpeg),
+        *(() if known is None else _folders(known)),
+        *(() if known is None else watches(known)),
+        *(() if known is None else [finding async for finding in cloud(known, state, home, env)]),
+        *await encoders(known),
         *_state(state),
+        clock(),
         Finding(what="daemon", found="running" if daemon_runs(state) else "not running"),
     )
 
@@ -111,7 +91,32 @@ def _folder(folder: Folder) -> tuple[Finding, ...]:
         return ()  # said above when it cannot be made
     mount = file_system(folder.inbox)
     how = "polled, since events of a network share do not tell all" if mount.remote else "watched by events"
-    return (Finding(what=f"folder {folder.name}", found=f"{folder.inbox} on {mount.type}, {how}"), _space(folder))
+    return (
+        Finding(what=f"folder {folder.name}", found=f"{folder.inbox} on {mount.type}, {how}"),
+        *_outbox(folder),
+        _space(folder),
+    )
+
+
+def _outbox(folder: Folder) -> Iterator[Finding]:
+    """What it costs to put files where they belong: a rename, where all lies on one file system."""
+    if not folder.outbox.is_dir():
+        return  # it is made at the start
+    mount = file_system(folder.outbox)
+    works = folder.outbox / WORK
+    device = folder.outbox.stat().st_dev
+    what, found = f"outbox, {folder.name}", f"{folder.outbox} on {mount.type}"
+    if works.is_dir() and works.stat().st_dev != device:
+        todo = f"unmount what is mounted at {works}: an output appears by a rename, which needs one file system"
+        yield Finding(what=what, found=f"{found}; the work beside it lies on another file system", ok=False, todo=todo)
+        return
+    apart = [
+        name
+        for name, place in (("the originals", folder.originals), ("what failed", folder.failed))
+        if place is not None and place.is_dir() and place.stat().st_dev != folder.inbox.stat().st_dev
+    ]
+    moved = f"; {' and '.join(apart)} lie on another file system than the inbox, so they are copied there" if apart else ""
+    yield Finding(what=what, found=f"{found}, one file system with the work{moved}")
 
 
 def _space(folder: Folder) -> Finding:
@@ -123,77 +128,6 @@ def _space(folder: Folder) -> Finding:
         return Finding(what=what, found=f"unknown: {error.strerror}", ok=False, todo=f"look at {place}")
     enough = free >= max(FREE_LEAST_BYTES, 2 * (folder.preset.limit_bytes or 0))
     return Finding(what=what, found=format_size(free), ok=enough, todo="" if enough else "free some space there")
-
-
-def _cloud(config: Config, state: Path, home: Path, env: Mapping[str, str]) -> Iterator[Finding]:
-    """What the folders that may use the cloud find there; nothing when there is no such folder."""
-    policies = {folder.engine for folder in config.folders} - {EnginePolicy.LOCAL}
-    if not policies:
-        return
-    yield Finding(what="cloud", found=config.nemo.api_url)
-    account = Account(account_file(state), api_url=config.nemo.api_url, env=env, home=home)
-    needed = EnginePolicy.NEMO in policies
-    try:
-        yield _account(account, needed=needed)
-    except AccountError as error:
-        yield Finding(what="cloud account", found=error.failure.detail, ok=False, todo=error.failure.hint)
-    lacking = [name for name in SANDBOX if find_spec(name) is None]
-    if lacking:
-        todo = 'to try the cloud without an account: pip install "nemod[sandbox]"'
-        yield Finding(what="sandbox", found=f"not installed (lacks {', '.join(lacking)})", todo=todo)
-    else:
-        yield Finding(what="sandbox", found="installed")
-
-
-def _account(account: Account, *, needed: bool) -> Finding:
-    now = time.time()
-    todo = "set NEMO_TOKEN, or: nemod account set-token"
-    found = account.current(now=now, anonymous=needed)
-    if found is not None:
-        proven = "has rendered" if found.proven else "has not rendered yet"
-        return Finding(what="cloud account", found=f"{ORIGINS[found.origin]}, {proven}")
-    if not needed:
-        return Finding(what="cloud account", found="none: folders work on this machine", todo=f"to use the cloud, {todo}")
-    refused = account.refused_until()
-    if refused is not None and refused > now:
-        until = f"{datetime.fromtimestamp(refused).astimezone():%Y-%m-%d %H:%M}"
-        return Finding(what="cloud account", found=f"none, and no anonymous one before {until}", ok=False, todo=todo)
-    return Finding(what="cloud account", found="none yet: an anonymous one is asked for when a video needs it")
-
-
-async def _ffmpeg(named: Path | None) -> tuple[Finding, ...]:
-    ffmpeg = tools.find_ffmpeg(named)
-    whose = "the one that nemod brings" if named is None else "named in the config"
-    found = await tools.inspect(ffmpeg)
-    if isinstance(found, Failure):
-        return (Finding(what="ffmpeg", found=found.detail, ok=False, todo=found.hint),)
-    if found.tone_maps:
-        hdr = Finding(what="HDR", found="tone-mapped to ordinary colours")
-    else:
-        hdr = Finding(
-            what="HDR",
-            found="this ffmpeg cannot tone-map (it lacks zscale)",
-            ok=False,
-            todo="leave `ffmpeg` out of the config, or name one that was built with zimg",
-        )
-    lacking = [codec for codec in Codec if not found.codes(codec)]
-    known = {coder.encoder for coder in CODERS.values()} | {"aac", "libfdk_aac"}
-    other = "leave `ffmpeg` out of the config, or name one that was built with"
-    return (
-        Finding(what="ffmpeg", found=f"{found.version} at {ffmpeg}, {whose}"),
-        Finding(
-            what="encoders",
-            found=", ".join(sorted(found.encoders & known)),
-            # Nobody needs the newer codecs but presets that ask for them.
-            todo=f'for codec = "{lacking[0]}", {other} {CODERS[lacking[0]].encoder}' if lacking else "",
-        ),
-        hdr,
-        Finding(
-            what="measuring",
-            found="VMAF by libvmaf" if found.scores else "this ffmpeg cannot score pictures (it lacks libvmaf)",
-            todo="" if found.scores else f"{other} libvmaf: picture sizes are chosen by a rule until then",
-        ),
-    )
 
 
 def _state(state: Path) -> Iterator[Finding]:
@@ -221,8 +155,11 @@ def _ledger(state: Path) -> Finding:
     except LedgerError as error:
         return Finding(what="ledger", found=error.failure.detail, ok=False, todo=error.failure.hint)
     try:
+        ledger.check()
         counts = ledger.counts()
+    except LedgerError as error:
+        return Finding(what="ledger", found=error.failure.detail, ok=False, todo=error.failure.hint)
     finally:
         ledger.close()
     open_jobs = sum(counts[s] for s in (JobState.QUEUED, JobState.RUNNING, JobState.PARKED))
-    return Finding(what="ledger", found=f"{sum(counts.values())} jobs, {open_jobs} of them open")
+    return Finding(what="ledger", found=f"sound: {sum(counts.values())} jobs, {open_jobs} of them open")

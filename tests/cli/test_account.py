@@ -456,11 +456,14 @@ def test_the_doctor_keeps_silent_of_the_cloud_where_nobody_uses_it(home: Home, n
 
 
 @pytest.mark.parametrize(("engine", "says"), [("auto", "work on this machine"), ("nemo", "anonymous one is asked for")])
-def test_the_doctor_says_what_a_missing_account_means(home: Home, nemod: Nemod, engine: str, says: str) -> None:
+def test_the_doctor_says_what_a_missing_account_means(
+    home: Home, nemod: Nemod, monkeypatch: pytest.MonkeyPatch, engine: str, says: str
+) -> None:
     """For a folder that may use the cloud and for one that must; neither is a fault."""
     configure(home, engine)
+    monkeypatch.setenv("NEMO_API_URL", "http://localhost:1")  # nobody there; a test asks no stranger
     found = findings(nemod("doctor", "--json"))
-    assert found["cloud"]["found"] == Nemo().api_url
+    assert found["cloud"]["found"] == "http://localhost:1"
     assert says in found["cloud account"]["found"]
     assert found["cloud account"]["ok"]
     assert found["sandbox"]["ok"]

@@ -1,0 +1,84 @@
+"""What there is to be said of the machine itself: how much of it may be watched, and whether its clock can be right."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from nemod.config.model import Config
+from nemod.host.finding import Finding
+from nemod.intake.mounts import file_system
+from nemod.threads import patiently
+
+#: Linux's limits of inotify, for each user (inotify(7)).
+LIMITS = Path("/proc/sys/fs/inotify")
+#: What they are raised to, at least.
+INSTANCES, WATCHES = 1024, 524_288
+#: Where systemd notes that a clock was set by the network.
+SYNCED = Path("/run/systemd/timesync/synchronized")
+
+
+def watches(config: Config) -> Iterator[Finding]:
+    """Whether the system lets all folders be watched by events; those of network shares are polled anyway."""
+    if sys.platform != "linux":
+        return
+    most_instances, most_watches = _limit("max_user_instances"), _limit("max_user_watches")
+    if most_instances is None or most_watches is None:
+        return
+    needs_instances = needs_watches = 0
+    for folder in config.folders:
+        with suppress(OSError):  # what is not there, or does not answer, is told above
+            if not file_system(folder.inbox).remote:
+                needs_instances += 1
+                needs_watches += patiently(partial(_folders_in, folder.inbox)) if folder.recursive else 1
+    used = _instances_in_use()
+    short = [
+        f"fs.inotify.{name}={max(enough, 2 * needs)}"
+        for name, most, needs, enough in (
+            ("max_user_instances", most_instances, needs_instances + used, INSTANCES),
+            ("max_user_watches", most_watches, needs_watches, WATCHES),
+        )
+        if needs > most
+    ]
+    found = f"{needs_instances} instances and {needs_watches} watches are needed; the system allows {most_instances}"
+    found += f" ({used} in use) and {most_watches} for each user"
+    keep = "".join(f"; to keep it: echo {setting} | sudo tee -a /etc/sysctl.d/60-nemod.conf" for setting in short)
+    todo = f"else folders are polled; to have them watched by events: sudo sysctl {' '.join(short)}{keep}" if short else ""
+    yield Finding(what="inotify", found=found, ok=not short, todo=todo)
+
+
+def clock() -> Finding:
+    """The time here; wrong when it is before nemod was installed."""
+    now = time.time()
+    told = f"{datetime.fromtimestamp(now).astimezone():%Y-%m-%d %H:%M:%S %Z (UTC%z)}"
+    if now < Path(__file__).stat().st_mtime - 86_400:
+        todo = "set it, best by NTP: sudo timedatectl set-ntp true"
+        return Finding(what="clock", found=f"{told}, which is before nemod was installed", ok=False, todo=todo)
+    return Finding(what="clock", found=f"{told}{', set by the network' if SYNCED.exists() else ''}")
+
+
+def _limit(name: str) -> int | None:
+    try:
+        return int((LIMITS / name).read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _folders_in(inbox: Path) -> int:
+    """A folder and all below it, each of which takes a watch; links are not followed."""
+    return sum(1 for _ in os.walk(inbox))
+
+
+def _instances_in_use() -> int:
+    """The inotify instances of this user's programs, as far as they can be seen."""
+    count = 0
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError):
+                if process.stat().st_uid == os.getuid():
+                    count += sum(str(fd.readlink()) == "anon_inode:inotify" for fd in (process / "fd").iterdir())
+    return count
