@@ -64,6 +64,12 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `folder.held`        | the same for a folder                                                |
 | `folder.away`        | an inbox cannot be read; its jobs wait                               |
 | `folder.back`        | it can be read again                                                 |
+| `hook.ended`         | a folder's own program has done what it should                       |
+| `hook.failed`        | one has not, and why; the job is as it was                           |
+| `notify.sent`        | a message was taken, and of how much it told                         |
+| `notify.failed`      | a message was not taken; it is sent again                            |
+| `notify.given_up`    | it never was, and is sent no more                                    |
+| `herald.bug`         | an error of our own where programs and people are told               |
 | `delivery.swept`     | work folders that nobody owned were removed                          |
 """
 

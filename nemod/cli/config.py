@@ -1,5 +1,6 @@
 """`nemod init`, `nemod config check` and `nemod config show`."""
 
+import asyncio
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +16,12 @@ from nemod.config.hours import hours_text
 from nemod.config.model import Config, Folder, Nemo, Preset
 from nemod.config.parse import check as check_all
 from nemod.config.prepare import prepare
+from nemod.config.problem import Problem
+from nemod.config.sources import read_sources
+from nemod.config.telling import address_problem, address_text
 from nemod.config.units import format_limit
 from nemod.config.write import write_default
+from nemod.herald.courier import understood
 from nemod.text import safe
 from nemod.views import tilde
 
@@ -57,7 +62,7 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """
     where = places(config)
     found = check_all(where.config, home=where.home, env=where.env)
-    problems = () if isinstance(found, Config) else found
+    problems = _unknown_addresses(found) if isinstance(found, Config) else found
     if as_json:
         print_json(
             {
@@ -72,6 +77,13 @@ def check(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         say(f"{tilde(where.config, where.home)}: no problems")
     if problems:
         raise typer.Exit(ExitCode.USAGE)
+
+
+def _unknown_addresses(config: Config) -> tuple[Problem, ...]:
+    """Addresses that mean nothing; a daemon works without them, and asking takes a moment."""
+    said = asyncio.run(understood(config.notify.urls))
+    written = read_sources(config.file)[0][0]
+    return tuple(address_problem(written, number, why) for number, why in enumerate(said) if why)
 
 
 def show(as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -101,8 +113,16 @@ def effective(config: Config) -> dict[str, dict[str, Any]]:
             "log_level": settings.log_level,
             "ffmpeg": _text(settings.ffmpeg),
             "encoder": settings.encoder.value,
+            "hook_timeout": _seconds(settings.hook_timeout_s),
         },
         "nemo": _nemo(config.nemo),
+        "notify": {
+            # Not one of them is shown: each may be a secret from its first letter on.
+            "urls": [address_text(url) for url in config.notify.urls],
+            "urls_file": _text(config.notify.urls_file),
+            "on": [tell.value for tell in config.notify.on],
+            "digest": _seconds(config.notify.digest_s),
+        },
         "folders": {folder.name: _folder(folder) for folder in config.folders},
         "presets": {preset.name: _preset(preset) for preset in own},
     }
@@ -145,6 +165,9 @@ def _folder(folder: Folder) -> dict[str, Any]:
         "session": folder.session.value,
         "output_name": folder.output_name,
         "hours": hours_text(folder.hours) if folder.hours else None,
+        "on_done": list(folder.on_done),
+        "on_failed": list(folder.on_failed),
+        "notify": folder.notify,
     }
 
 

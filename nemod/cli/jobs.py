@@ -27,6 +27,7 @@ from nemod.cli.common import (
     scene,
     tell,
 )
+from nemod.cli.detail import detail
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config, Folder
 from nemod.config.units import format_exact
@@ -36,7 +37,7 @@ from nemod.job import ENDED, Job, JobId, JobState
 from nemod.ledger.ledger import Ledger
 from nemod.media.quality import Quality
 from nemod.text import safe
-from nemod.views import OPEN, JobView, fields, job_detail, job_view, jobs_sheet, part_text, quality_text
+from nemod.views import OPEN, JobView, fields, job_view, jobs_sheet, part_text, quality_text
 
 #: How many jobs that are over a plain list shows.
 RECENT = 20
@@ -105,20 +106,17 @@ def show_one(
     """Show a job: its facts, what was tried, its history."""
     where = places(None)
     with existing_ledger(where.state) as ledger:
-        found = None if ledger is None else ledger.job(JobId(job))
-        if ledger is None or found is None:
-            raise _unknown([job])
-        detail = job_detail(
-            found, scene(where.state, ledger), ledger.history(found.id), spendings=ledger.spendings(job=found.id)
-        )
+        shown = None if ledger is None else detail(ledger, JobId(job), scene(where.state, ledger))
+    if shown is None:
+        raise _unknown([job])
     if as_json:
-        print_json(detail)
+        print_json(shown)
     else:
-        _print_detail(detail)
+        _print_detail(shown)
 
 
-def _print_detail(detail: Mapping[str, Any]) -> None:
-    for key, value in detail.items():
+def _print_detail(shown: Mapping[str, Any]) -> None:
+    for key, value in shown.items():
         match key, value:
             case _, None | [] | "":
                 pass

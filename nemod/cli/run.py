@@ -13,6 +13,7 @@ import typer
 from nemod import durable, logs
 from nemod.cli import story
 from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell
+from nemod.cli.detail import detail_now
 from nemod.cli.engines import Workshop
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.progress import Lines
@@ -132,6 +133,7 @@ def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
         seat=seat,
         available=workshop.available,
         once=once,
+        describe=detail_now,
         watcher=None if once or not notifier.listening else notifier,
     )
     live = settings.log_format != "json"

@@ -40,6 +40,15 @@ class Finish(StrEnum):
     OFF = "off"
 
 
+class Tell(StrEnum):
+    """What people can be told of: jobs that end or rest, and folders and engines that are held."""
+
+    DONE = "done"
+    FAILED = "failed"
+    PARKED = "parked"
+    HELD = "held"
+
+
 class Codec(StrEnum):
     """How the picture of an output is coded; H.264 plays everywhere."""
 
@@ -136,6 +145,9 @@ class Folder:
     output_name: str | None = None  # a template, without the extension; None: the source's name
     session: SessionScope = SessionScope.JOB
     hours: tuple[Span, ...] = ()  # when new work may begin; none: always
+    on_done: tuple[str, ...] = ()  # a program and its arguments, run when a job is done; none: nothing is
+    on_failed: tuple[str, ...] = ()
+    notify: bool = True  # whether its jobs are told of at the addresses of `Notify`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +161,7 @@ class Settings:
     log_level: str = "info"
     ffmpeg: Path | None = None  # None: the one that imageio-ffmpeg carries
     encoder: Encoder = Encoder.SOFTWARE  # where neither a preset nor a folder says otherwise
+    hook_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +188,22 @@ class Nemo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """The `[notify]` table. Seconds are seconds."""
+
+    urls: tuple[str, ...] = field(default=(), repr=False)  # Apprise's; each may hold a secret
+    urls_file: Path | None = None  # from which some of them come
+    on: tuple[Tell, ...] = (Tell.FAILED, Tell.PARKED, Tell.HELD)
+    digest_s: float = 300.0  # what happens within so long is told together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything a person may decide, checked."""
 
     file: Path
     settings: Settings = field(default_factory=Settings)
     nemo: Nemo = field(default_factory=Nemo)
+    notify: Notify = field(default_factory=Notify)
     folders: tuple[Folder, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=dict)  # built in and own, by name and short name

@@ -35,9 +35,10 @@ from nemod.config.rules import check_folders
 from nemod.config.shapes import Table
 from nemod.config.skills import Skill, platform_of, sendable, skill_in
 from nemod.config.sources import Source, read_sources
+from nemod.config.telling import command, read_notify, told_of
 from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_time
 
-SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg", "encoder")
+SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg", "encoder", "hook_timeout")
 FOLDER_KEYS = (
     "inbox",
     "preset",
@@ -52,15 +53,18 @@ FOLDER_KEYS = (
     "session",
     "output_name",
     "hours",
+    "on_done",
+    "on_failed",
+    "notify",
 )
 PRESET_KEYS = (
     *("base", "limit", "max_height", "max_fps", "codec", "encoder", "speed", "audio", "audio_bitrate"),
     *("start", "end", "on_impossible", "measure"),
     *("message", "keep_location", "skill", "summary"),
 )
-_TABLES = ("nemod", "nemo", "folders", "presets")
+_TABLES = ("nemod", "nemo", "notify", "folders", "presets")
 #: These say how nemod runs, not what a folder does.
-_MAIN_ONLY = ("nemod", "nemo")
+_MAIN_ONLY = ("nemod", "nemo", "notify")
 _NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
@@ -128,6 +132,7 @@ def _read(file: Path, sources: Sequence[Source], *, home: Path, env: Mapping[str
         file=file,
         settings=settings,
         nemo=nemo,
+        notify=read_notify(main, env, base, home),
         folders=tuple(folder for folder, _ in folders),
         presets=MappingProxyType(presets),
     )
@@ -155,6 +160,7 @@ def _settings(table: Table, base: Path, home: Path) -> Settings:
         log_level=table.take("log_level", shapes.one_of(("debug", "info", "warning", "error")), default.log_level),
         ffmpeg=table.take("ffmpeg", _program(base, home), default.ffmpeg),
         encoder=table.take("encoder", parse_encoder, default.encoder),
+        hook_timeout_s=table.take("hook_timeout", parse_duration, default.hook_timeout_s),
     )
 
 
@@ -288,4 +294,8 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         session=session,
         output_name=output_name,
         hours=hours,
+        on_done=table.take("on_done", command(base, home), nothing),
+        on_failed=table.take("on_failed", command(base, home), nothing),
+        # What the name of a video says must not leave this machine unless a person wants that.
+        notify=table.take("notify", told_of, engine is not EnginePolicy.LOCAL),
     )

@@ -7,6 +7,7 @@ that is not plugged in; right below one's home one level more is made, so that `
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def _problems(config: Config, home: Path, *, make: bool, away: frozenset[Path] =
         what, hint = f"{program} is not there or cannot be run", "leave it out to use the ffmpeg that nemod brings"
         yield _problem(config.file, ("nemod", "ffmpeg"), what, hint)
     for folder in config.folders:
+        for key, words in (("on_done", folder.on_done), ("on_failed", folder.on_failed)):
+            if words and not _runs(words[0]):
+                what, hint = f"{words[0]} is not there or cannot be run", "name a program that may be run, by its whole path"
+                yield _problem(config.file, ("folders", folder.name, key), what, hint)
         faulty: Path | None = None
         for key, path in _places(folder):
             if faulty is not None and faulty in path.parents:
@@ -60,6 +65,12 @@ def _problems(config: Config, home: Path, *, make: bool, away: frozenset[Path] =
             if fault is not None:
                 faulty = path if key == "inbox" else faulty
                 yield _problem(config.file, ("folders", folder.name, key), *fault)
+
+
+def _runs(program: str) -> bool:
+    with suppress(TimeoutError):
+        return patiently(partial(shutil.which, program)) is not None
+    return True  # its disk does not answer now, and may when it is wanted
 
 
 def _places(folder: Folder) -> Iterator[tuple[str, Path]]:

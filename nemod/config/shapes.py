@@ -25,7 +25,7 @@ _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 #: Keys and tables that will mean something in a later version; refused until they work.
 PLANNED = frozenset(
     {
-        *("on_done", "on_failed", "retention", "notify"),
+        *("retention",),
     }
 )
 

@@ -6,7 +6,6 @@ claims from the ledger whatever has a free slot. A polite stop is a crash with m
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +14,6 @@ from datetime import datetime
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 from nemod import logs
@@ -34,9 +32,11 @@ from nemod.daemon.once import worked_off
 from nemod.daemon.pulse import Pulse, Watcher
 from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
+from nemod.daemon.signals import listen
 from nemod.daemon.timers import Timers
 from nemod.engines.base import EngineName
 from nemod.failure import NemodError
+from nemod.herald.herald import Describe, Herald
 from nemod.intake.mounts import file_system
 from nemod.job import JobId, JobState, Lane, Move
 from nemod.ledger.desk import Desk
@@ -52,8 +52,8 @@ POLL_SLOTS = 4
 MAIL_EVERY_S = 0.5
 #: An engine that waits for a person is asked again this often: what was paid in or installed is noticed by itself.
 ENGINES_EVERY_S = 300.0
-#: How long a polite stop waits for what runs, and may take in all before it ends as on a second signal: a disk may hang.
-STOP_S, END_S = 6.0, 9.0
+#: How long a polite stop waits for what runs.
+STOP_S = 6.0
 
 
 class Ending(Enum):
@@ -107,6 +107,7 @@ class Service:
         seat: Seat | None = None,
         once: bool = False,
         watcher: Watcher | None = None,
+        describe: Describe = lambda _ledger, _job: None,
     ) -> None:
         """Prepare; nothing is touched before `run`.
 
@@ -120,6 +121,7 @@ class Service:
             seat: held by the caller for as long as this runs; looked after here.
             once: end when nothing is left that could be done now.
             watcher: whoever wants to hear that it is well.
+            describe: what a folder's own program is told of a job; nothing is told of one that it knows nothing of.
         """
         self.config = config
         self.board = Board(state / board_file.FILE)
@@ -130,6 +132,7 @@ class Service:
         self._seat = seat
         self._once = once
         self._pulse = Pulse(watcher)
+        self._describe = describe
         self._running: dict[JobId, _Held] = {}
         self._failed = 0
         self._work = asyncio.Event()
@@ -152,16 +155,20 @@ class Service:
         self._stop = loop.create_future()
         desk = Desk(open_ledger(self._state), patient=not self._once)
         inlets = Inlets(desk, self._timers, loop, arrived=self._work.set)
+        herald = self._herald = Herald(
+            desk, config=lambda: self.config, describe=self._describe, env=os.environ, free=self._work.set
+        )
         try:
             await desk(Ledger.check)
             self._timers.start()
             if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
                 raise Busy("\n".join(taken))
             await recover(desk, (f.outbox for f in self.config.folders))
+            await herald.configure()
             self._fleet.equip(self.config)
             runner = self._runner(desk)
             await self._fleet.check(desk, EngineName.LOCAL)
-            self._signals(loop)
+            listen(loop, self._stop, Ending.STOPPED, reload=self._reload.set)
             self._arm(inlets)
             ready()
             self._pulse.begin(self._timers, waits=lambda: desk.full, status=self.board.line, prod=self._work.set)
@@ -189,26 +196,6 @@ class Service:
             clock=time.time,
         )
 
-    def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """By Python's own handlers: asyncio's put signals into a pipe, and a flood of SIGHUP that fills it loses SIGTERM."""
-
-        def heard(number: int, _frame: object) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._reload.set if number == signal.SIGHUP else partial(self._asked_to_stop, number))
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, heard)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came during the start counts now
-
-    def _asked_to_stop(self, number: int) -> None:
-        assert self._stop is not None  # noqa: S101 - handlers are set after it
-        if self._stop.done():
-            os._exit(128 + number)  # the second signal insists; the ledger needs no goodbye
-        self._stop.set_result(Ending.STOPPED)
-        impatient = Timer(END_S, os._exit, [128 + number])  # not of the loop, which is over before the last threads are
-        impatient.daemon = True
-        impatient.start()
-
     def _arm(self, inlets: Inlets) -> None:
         self._timers.every("rescan", self.config.settings.rescan_s, inlets.poke_all)
         self._timers.every("mail", MAIL_EVERY_S, self._mail.set)
@@ -221,8 +208,8 @@ class Service:
         running = dict(self._running)
         for held in running.values():
             held.task.cancel()
-        if running:
-            await asyncio.wait([held.task for held in running.values()], timeout=STOP_S)
+        telling = asyncio.create_task(self._herald.close())
+        await asyncio.wait([telling, *(held.task for held in running.values())], timeout=STOP_S)
         with suppress(LedgerError):  # the next start's recovery does the same
             for job in running:
                 await desk(Ledger.move, job, Move.YIELD, now=time.time())
@@ -242,6 +229,7 @@ class Service:
             asyncio.create_task(self._mail_loop(desk, runner), name="mail"),
             asyncio.create_task(self._engine_loop(desk), name="engines"),
             asyncio.create_task(self._reload_loop(desk, inlets), name="reload"),
+            asyncio.create_task(self._herald.turn(), name="herald"),
         ]
         try:
             waits: set[asyncio.Future[Any]] = {self._stop, *loops}
@@ -306,6 +294,7 @@ class Service:
             return  # whoever cancelled it takes care of its job
         self._running.pop(job, None)
         self._work.set()
+        self._herald.poke()
         if (error := task.exception()) is not None:
             # Only the ledger itself can fail a runner: without it nothing more may be done.
             if isinstance(error, LedgerError):
@@ -318,7 +307,7 @@ class Service:
     async def _worked_off(self, desk: Desk, inlets: Inlets) -> bool:
         if self._running or not inlets.at_rest:
             return False
-        if not await worked_off(desk, now=time.time()):
+        if not await worked_off(desk, now=time.time()) or not await self._herald.through():
             return False
         failed = await desk(Ledger.jobs, states=[JobState.FAILED])
         self._failed = sum(1 for job in failed if job.finished is not None and job.finished >= inlets.began)
@@ -389,6 +378,7 @@ class Service:
                 mended, self.config = fresh.nemo != self.config.nemo, fresh
                 await self._refit(desk, mended=mended)
                 await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)
+                await self._herald.configure()
                 self._arm(inlets)
                 self._work.set()
                 log.info("config.reloaded", folders=[f.name for f in fresh.folders])

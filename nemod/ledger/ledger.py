@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from nemod.ledger import beside, facts, inbox, pauses, places, reading, spending, states, ways
+from nemod.ledger import beside, facts, inbox, news, pauses, places, reading, spending, states, ways
 from nemod.ledger.beside import HoldRow, Request, engine_scope, folder_scope
 from nemod.ledger.inbox import Reconciled
 from nemod.ledger.spending import Spending
@@ -151,6 +151,16 @@ class Ledger(sqlite3.Connection):
     resume = pauses.resume
     keep_hours = pauses.keep_hours
     pauses = pauses.pauses
+
+    # what is to be told of jobs
+    keep_wishes = news.keep_wishes
+    hooks_due = news.hooks_due
+    begin_telling = news.begin_telling
+    addresses_due = news.addresses_due
+    news_for = news.news_for
+    told = news.told
+    lasting_holds = news.lasting_holds
+    hold_told = news.hold_told
 
     # holds and the mailbox
     hold = beside.hold

@@ -22,7 +22,7 @@ from nemod import durable, failure
 from nemod.failure import Failure, Kind, NemodError
 
 #: The scripts that lead from nothing to the present version, each a step.
-SCRIPTS = ("schema.sql", "migration_2.sql", "migration_3.sql", "migration_4.sql", "migration_5.sql")
+SCRIPTS = ("schema.sql", *(f"migration_{version}.sql" for version in range(2, 7)))
 VERSION = len(SCRIPTS)
 #: Seconds that a lock of another program is waited for.
 PATIENCE_S = 10.0

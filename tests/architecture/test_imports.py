@@ -22,6 +22,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "yaml": ("config.skills",),
     "httpx": ("engines.nemo",),
     "httpx_sse": ("engines.nemo",),
+    "apprise": ("herald.messenger",),
     "starlette": ("sandbox",),
     "uvicorn": ("sandbox",),
 }

@@ -14,7 +14,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("job",),
     ("config", "logs"),
     ("ledger", "delivery"),
-    ("intake", "engines.local"),
+    ("intake", "engines.local", "herald"),
     ("engines.nemo",),
     ("daemon",),
     ("views", "host", "sandbox"),

@@ -28,6 +28,7 @@ DIGESTS = {
     "migration_3.sql": "e9b2cedb1464423bf830b642f34d2bce825d06016b24552e0c9488651c6fae89",
     "migration_4.sql": "c152277ffd0a811957619a63d91fb374a19f2056064a7f5cdddb24fbb1792af3",
     "migration_5.sql": "1992131e748787452dc68f299106e60345524b90e0d35e30ba0e8b227110e79e",
+    "migration_6.sql": "27e7a3b1bb11fa0deb808d58217cbdc971edf842b444f71a2cb39ff5b43db11e",
 }
 
 
