@@ -22,6 +22,7 @@ from nemod.host.finding import Finding
 #: Where a token comes from, in words.
 ORIGINS = {
     Origin.ENVIRONMENT: "the token in NEMO_TOKEN",
+    Origin.CREDENTIAL: "the token that the service manager hands over",
     Origin.STORED: "the token stored by nemod account set-token",
     Origin.ANONYMOUS: 'an anonymous account, used by folders with engine = "nemo"',
 }

@@ -59,6 +59,40 @@ def test_the_environment_wins_over_the_stored_and_that_over_the_anonymous(tmp_pa
     assert (token_of(found), found and found.origin) == (ENV, Origin.ENVIRONMENT)
 
 
+def test_a_service_s_credential_wins_over_what_is_stored(tmp_path: Path) -> None:
+    """It is read anew each time; an empty one, and a folder without one, is none; what is learned of it is kept by its hash."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    env = {"CREDENTIALS_DIRECTORY": str(folder)}
+    account(tmp_path).keep_given(GIVEN, now=NOW)
+    stored, handed = (GIVEN, Origin.STORED), ("nmv_usr_c", Origin.CREDENTIAL)
+    for text, expected in [(None, stored), (" \n", stored), ("nmv_usr_c\n", handed)]:
+        if text is not None:
+            (folder / "nemo_token").write_text(text)
+        found = account(tmp_path, **env).current(now=NOW, anonymous=True)
+        assert (token_of(found), found and found.origin) == expected
+    account(tmp_path, **env).learn(user="u_1", proven=True)
+    found = account(tmp_path, **env).current(now=NOW, anonymous=True)
+    assert found is not None
+    assert found.proven
+    assert "nmv_usr_c" not in file_of(tmp_path).read_text()
+    found = account(tmp_path, NEMO_TOKEN=ENV, **env).current(now=NOW, anonymous=True)
+    assert (token_of(found), found and found.origin) == (ENV, Origin.ENVIRONMENT)
+
+
+def test_a_credential_that_cannot_be_used_is_told_and_nothing_else_is_used_instead(tmp_path: Path) -> None:
+    """A service that was given a token must not work under another."""
+    account(tmp_path).keep_given(GIVEN, now=NOW)
+    (tmp_path / "nemo_token").mkdir()
+    with pytest.raises(AccountError, match="nemo_token"):
+        account(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path)).current(now=NOW, anonymous=True)
+    (tmp_path / "nemo_token").rmdir()
+    (tmp_path / "nemo_token").write_bytes(b"two words")
+    with pytest.raises(AccountError, match="credential") as told:
+        account(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path)).current(now=NOW, anonymous=True)
+    assert "two words" not in str(told.value)
+
+
 @pytest.mark.parametrize("text", [f" {ENV}\n", f"\r\n{ENV}\t"])
 def test_blanks_around_a_token_in_the_environment_do_not_count(tmp_path: Path, text: str) -> None:
     """Files with secrets end with a newline; an empty one is none."""

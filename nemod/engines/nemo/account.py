@@ -1,7 +1,8 @@
 """Which token is used, where it comes from, and the one file that keeps it.
 
 Rules kept here:
-- a token that a person gave (NEMO_TOKEN, `nemod account set-token`) is never replaced by one that nobody asked for;
+- a token that a person gave (NEMO_TOKEN, a service's credential, `nemod account set-token`; the first of them counts) is never
+  replaced by one that nobody asked for;
 - entries belong to the origin of an API address: a token never goes to another server;
 - an anonymous token lives 7 days and there is one per client and week, so it is written down and used until it ends; the client
   id that it is asked for with is made once and kept, and a refusal is remembered;
@@ -29,12 +30,17 @@ __all__ = ["LIFE_S", "Account", "AccountError", "Credentials", "Origin"]
 
 #: How long an anonymous token lives when the cloud does not say.
 LIFE_S = 7 * 86400.0
+#: What a service manager calls the token, in the folder that CREDENTIALS_DIRECTORY names (systemd.exec(5), LoadCredential=).
+CREDENTIAL = "nemo_token"
+#: More than any token has.
+_MOST_BYTES = 64 * 1024
 
 
 class Origin(StrEnum):
     """Where a token comes from."""
 
     ENVIRONMENT = "environment"  # NEMO_TOKEN
+    CREDENTIAL = "credential"  # handed over by the service manager
     STORED = "stored"  # nemod account set-token
     ANONYMOUS = "anonymous"
 
@@ -89,19 +95,22 @@ class Account:
         self._file = file
         self._origin = _origin(api_url)
         self._token = env.get("NEMO_TOKEN", "").strip()
+        self._credentials = env.get("CREDENTIALS_DIRECTORY", "")
         self._named_client = env.get("NEMO_CLIENT_ID", "").strip()
         # The second place is for services whose home cannot be written to.
         self._client_files = (home / ".config" / "nemovideo" / "client_id", file.parent / "client_id")
 
     def current(self, *, now: float, anonymous: bool) -> Credentials | None:
-        """The credentials to use: NEMO_TOKEN, else the stored token, else an anonymous one that is still valid, if allowed.
+        """What to use: NEMO_TOKEN, else a service's credential, the stored token, or a valid anonymous one, if allowed.
 
         Raises:
-            AccountError: NEMO_TOKEN or the account's file cannot be used.
+            AccountError: NEMO_TOKEN, the credential or the account's file cannot be used.
         """
         entry = self._entry()
         if self._token:
             return _credentials(_word(self._token, "NEMO_TOKEN"), Origin.ENVIRONMENT, entry)
+        if handed := self._handed():
+            return _credentials(_word(handed, f"The credential {CREDENTIAL}"), Origin.CREDENTIAL, entry)
         if entry.given is not None:
             return _credentials(entry.given.token, Origin.STORED, entry, kept=entry.given)
         kept = entry.anonymous
@@ -143,7 +152,7 @@ class Account:
     def _learn(self, *, user: str, proven: bool) -> None:
         entry = self._entry()
         kept = entry.given or entry.anonymous
-        token = self._token or (kept.token if kept is not None else "")
+        token = self._token or self._handed() or (kept.token if kept is not None else "")
         key = _hash(token)
         known = entry.facts.get(key, _Facts())
         told = _Facts(user=user or known.user, proven=proven or known.proven)
@@ -217,6 +226,21 @@ class Account:
         """Be the only process that asks for a token; BlockingIOError without `wait` when another one does."""
         with locked(self._file.with_name(f"{self._file.name}.asking"), wait=wait):
             yield
+
+    def _handed(self) -> str:
+        """The token that the service manager hands over; "" when there is none, or an empty one."""
+        if not self._credentials:
+            return ""
+        file = Path(self._credentials, CREDENTIAL)
+        try:
+            with file.open("rb") as handle:
+                return handle.read(_MOST_BYTES).decode("utf-8", "surrogateescape").strip()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            detail = f"The credential {CREDENTIAL} of this service cannot be read ({error.strerror})."
+            hint = "Look at the file that LoadCredential= names in the unit, then restart the service."
+            raise AccountError(Failure(kind=Kind.CREDENTIALS, detail=detail, hint=hint)) from error
 
     def _entry(self) -> _Entry:
         return self._book().origins.get(self._origin, _Entry())

@@ -211,6 +211,9 @@ def _token(credentials: Credentials | None, says: str) -> Failure:
         case Origin.ENVIRONMENT:
             detail = f"The cloud does not accept the token from NEMO_TOKEN{says}"
             hint = "Set a valid one and start nemod again; a token that was given is never replaced by another."
+        case Origin.CREDENTIAL:
+            detail = f"The cloud does not accept the token that the service manager hands over{says}"
+            hint = "Put a valid one into the file that LoadCredential= names in the unit, and restart the service."
         case Origin.STORED:
             detail = f"The cloud does not accept the token from `nemod account set-token`{says}"
             hint = "Store a valid one with `nemod account set-token`, or drop it with `nemod account forget`."
