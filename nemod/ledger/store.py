@@ -3,7 +3,8 @@
 Rules kept here:
 - a ledger that cannot be used is said so with a hint, and left as it is: nothing is written before its version is known;
 - a ledger comes into being under another name and whole, so that an empty file is one that was cut off, and no new one;
-- each version is reached from the one before by one script in one transaction, so a kill leaves the old one or the new one.
+- each version is reached from the one before by one script in one transaction, so a kill leaves the old one or the new one;
+- a ledger says which nemods may work with it: whoever goes back to an older one goes on where every step since then only added.
 """
 
 import fcntl
@@ -24,6 +25,11 @@ from nemod.failure import Failure, Kind, NemodError
 #: The scripts that lead from nothing to the present version, each a step.
 SCRIPTS = ("schema.sql", *(f"migration_{version}.sql" for version in range(2, 7)))
 VERSION = len(SCRIPTS)
+#: The oldest version that may work with a ledger as the scripts above leave it. A script that only adds what an older nemod
+#: need not know leaves this at the number of the version before it (and has a test that says so); any other raises it.
+LEAST = VERSION
+#: The first byte of SQLite's `application_id`; behind it stand the version (12 bits) and the least (12 bits).
+MARK = ord("n")
 #: Seconds that a lock of another program is waited for.
 PATIENCE_S = 10.0
 
@@ -117,7 +123,7 @@ def _write_new(file: Path) -> None:
 
 
 def _prepare(db: sqlite3.Connection, file: Path, *, wal: bool, patience_s: float) -> None:
-    if (version := _version(db)) > VERSION:
+    if (version := _version(db)) > VERSION and not _serves(db, version):
         raise LedgerError(_newer(file, version))
     db.row_factory = sqlite3.Row
     _set_journal(db, "WAL" if wal else "DELETE", patience_s)
@@ -222,6 +228,15 @@ def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
+def _serves(db: sqlite3.Connection, version: int) -> bool:
+    """Whether a ledger of a newer version says that this one may work with it.
+
+    Only if its mark is of that very version: what somebody else has changed since then says nothing.
+    """
+    mark = int(db.execute("PRAGMA application_id").fetchone()[0])
+    return mark >> 12 == MARK << 12 | version and mark & 0xFFF <= VERSION
+
+
 def _migrate(db: sqlite3.Connection) -> None:
     with transaction(db):
         # Asked again: a command may have opened a ledger that the daemon was just making.
@@ -229,6 +244,7 @@ def _migrate(db: sqlite3.Connection) -> None:
             for statement in _statements(files("nemod.ledger").joinpath(SCRIPTS[version]).read_text(encoding="utf-8")):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {version + 1}")
+        db.execute(f"PRAGMA application_id = {MARK << 24 | VERSION << 12 | LEAST}")
 
 
 def _statements(script: str) -> Iterator[str]:

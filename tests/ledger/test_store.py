@@ -16,8 +16,8 @@ from nemod.failure import Kind
 from nemod.job import JobState
 from nemod.ledger.ledger import VERSION, Ledger, LedgerError
 from nemod.ledger.rows import dump
-from nemod.ledger.store import SCRIPTS, transaction
-from tests.ledger.values import MEDIA, REFUSE, ROUTE, WHY, folder
+from nemod.ledger.store import MARK, SCRIPTS, transaction
+from tests.ledger.values import MEDIA, REFUSE, ROUTE, WHY, folder, sighting
 
 #: A route as version 1 wrote it: it knew nothing of follow-ups and finishes.
 V1_ROUTE = '{"how": "encode", "engines": ["local"], "limit_bytes": 10000000}'
@@ -141,6 +141,40 @@ def test_a_ledger_of_a_newer_version_is_refused_and_not_touched(file: Path) -> N
     assert "NEMOD_STATE_DIR" in caught.value.failure.hint
     assert file.read_bytes() == before
     assert [part.name for part in file.parent.iterdir()] == [file.name]
+
+
+def newer(file: Path, *, least: int) -> None:
+    """A ledger of the next version, which has a table and a column more."""
+    Ledger.open(file).close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("CREATE TABLE future (x)")
+        db.execute("INSERT INTO future VALUES ('kept')")
+        db.execute("ALTER TABLE job ADD COLUMN future TEXT NOT NULL DEFAULT 'new'")
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+        db.execute(f"PRAGMA application_id = {MARK << 24 | VERSION + 1 << 12 | least}")
+
+
+def test_who_goes_back_to_an_older_nemod_goes_on_where_the_newer_ledger_allows_it(file: Path) -> None:
+    """An older one works with what it knows, touches nothing else, and leaves the version, for the newer one to come back."""
+    newer(file, least=VERSION)
+    with closing(Ledger.open(file)) as ledger:
+        assert pragma(ledger, "user_version") == VERSION + 1
+        seen = [sighting()]
+        ledger.reconcile(folder(file.parent), resting=seen, seen=seen, sees=lambda _: True, now=1.0)
+        (job,) = ledger.jobs()
+        ledger.check()
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("SELECT x FROM future").fetchall() == [("kept",)]
+        assert db.execute("SELECT future FROM job WHERE id = ?", (job.id,)).fetchone() == ("new",)
+
+
+def test_a_newer_ledger_that_needs_a_newer_nemod_is_refused(file: Path) -> None:
+    """Nothing in it is changed, and the newer one goes on with it."""
+    newer(file, least=VERSION + 1)
+    before = file.read_bytes()
+    with pytest.raises(LedgerError, match="newer"):
+        Ledger.open(file)
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("junk", [b"not a database, just text\n" * 400, b"SQLite format 3\x00" + b"\xff" * 8000])
