@@ -52,7 +52,7 @@ class Needs:
     """What the folders of a config ask of a sandbox."""
 
     places: tuple[Path, ...] = ()  # that are written to, none within another
-    network: bool = True
+    network: bool = True  # for the cloud, for hooks and for notifications
     hardware: bool = False  # an encoder in a graphics card
     groups: tuple[str, ...] = ()  # those of this machine that may use one
 
@@ -61,10 +61,15 @@ def needs(config: Config, groups: tuple[str, ...] = ()) -> Needs:
     """What a config's folders ask for; `groups` are those of the machine whose members may use a graphics card."""
     return Needs(
         places=outermost(place for folder in config.folders for place in places_of(folder)),
-        network=not config.folders or any(folder.engine is not EnginePolicy.LOCAL for folder in config.folders),
+        network=not config.folders or bool(config.notify.urls) or any(map(_goes_out, config.folders)),
         hardware=any(folder.preset.encoder is not Encoder.SOFTWARE for folder in config.folders),
         groups=groups,
     )
+
+
+def _goes_out(folder: Folder) -> bool:
+    """Whether a folder may use the cloud, or runs a program of which that cannot be told."""
+    return folder.engine is not EnginePolicy.LOCAL or bool(folder.on_done or folder.on_failed)
 
 
 def places_of(folder: Folder) -> tuple[Path, ...]:
@@ -205,7 +210,7 @@ def stale(unit: str, config: Config) -> tuple[str, ...]:
             if not any(place.is_relative_to(known) for known in (*open_places, SYSTEM_STATE))
         ]
     if wanted.network and told.get("PrivateNetwork", ("no",))[-1] == "yes":
-        said.append("The service has no network, and a folder may use the cloud.")
+        said.append("The service has no network, and the config has a use for it (the cloud, hooks or notifications).")
     if wanted.hardware and "yes" in {told.get(key, ("no",))[-1] for key in ("PrivateDevices", "MemoryDenyWriteExecute")}:
         said.append("The service does not let a graphics card's driver work, and a preset asks for hardware.")
     return tuple(said)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nemod.config.builtin import builtin_presets
-from nemod.config.model import After, Config, Encoder, EnginePolicy, Folder
+from nemod.config.model import After, Config, Encoder, EnginePolicy, Folder, Notify
 from nemod.host import units
 from nemod.host.launchd import guarded
 from nemod.host.units import Installation, Needs, UnitError
@@ -118,13 +118,19 @@ def test_the_places_of_a_config_are_named_once_and_those_within_others_not_at_al
 
 
 def test_a_machine_of_private_folders_has_no_network() -> None:
-    """The kernel then keeps what the config promises; one folder that may use the cloud opens it again."""
+    """The kernel then keeps what the config promises; the cloud, a hook and notifications each open it again."""
     private = replace(FOLDER, engine=EnginePolicy.LOCAL)
     told = units.directives(units.system_unit(SYSTEM, HERE, units.needs(config(private))))
     assert (told["PrivateNetwork"], told["RestrictAddressFamilies"]) == (("yes",), ("AF_UNIX",))
-    told = units.directives(units.system_unit(SYSTEM, HERE, units.needs(config(private, FOLDER))))
-    assert "PrivateNetwork" not in told
-    assert told["RestrictAddressFamilies"] == ("AF_UNIX AF_INET AF_INET6",)
+    for more in (
+        config(private, FOLDER),
+        config(replace(private, on_done=("/usr/bin/true",))),
+        replace(config(private), notify=Notify(urls=("ntfy://x",))),
+        config(),
+    ):
+        told = units.directives(units.system_unit(SYSTEM, HERE, units.needs(more)))
+        assert "PrivateNetwork" not in told
+        assert told["RestrictAddressFamilies"] == ("AF_UNIX AF_INET AF_INET6",)
 
 
 def test_a_graphics_card_and_homes_open_what_they_need_and_no_more() -> None:
@@ -146,7 +152,7 @@ def test_a_unit_that_a_config_has_outgrown_is_found() -> None:
     moved = replace(FOLDER, outbox=Path("/mnt/out"))
     assert units.stale(unit, config(replace(FOLDER, engine=EnginePolicy.LOCAL))) == ()
     assert units.stale(unit, config(replace(FOLDER, inbox=Path("/srv/nemod/a"), outbox=Path("/srv/in/b")))) == (
-        "The service has no network, and a folder may use the cloud.",
+        "The service has no network, and the config has a use for it (the cloud, hooks or notifications).",
     )
     assert "The service may not write to /mnt/out." in units.stale(unit, config(moved))
     assert units.stale(units.user_unit(USER, HERE), config(moved)) == ()
