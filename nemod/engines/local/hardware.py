@@ -135,7 +135,7 @@ async def find(ffmpeg: Path, known: Iterable[str], wanted: Encoder, codec: Codec
             if whose == "any"
             else f"{ffmpeg.name} was built without {whose}"
         )
-    why = ""
+    whys = []
     for driver in found:
         try:
             tried = await run(_trial(ffmpeg, driver), timeout_s=TRY_TIMEOUT_S, file_bytes=CACHE_BYTES)
@@ -143,8 +143,8 @@ async def find(ffmpeg: Path, known: Iterable[str], wanted: Encoder, codec: Codec
             return error.strerror or str(error)
         if not tried.returncode:
             return driver
-        why = f"{driver.name} does not work here: {_why(tried)}"
-    return why
+        whys.append(f"{driver.name} does not work here: {_why(tried)}")
+    return "; ".join(whys)
 
 
 def _trial(ffmpeg: Path, driver: Driver) -> list[str]:
