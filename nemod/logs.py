@@ -58,6 +58,7 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `cloud.render_failed` | a render failed; once more under a new id                            |
 | `cloud.download_failed` | a result did not come whole; the other way is tried                  |
 | `cloud.downloaded`   | a result lies here, not yet judged                                   |
+| `health.unheard`     | `nemod health` cannot ask this daemon, and why                       |
 | `engine.held`        | nothing new for an engine until then                                 |
 | `engine.back`        | it can work again                                                    |
 | `engine.bug`         | an error of its own when it was asked whether it can work            |

@@ -131,7 +131,7 @@ class Service:
         self._reread = reread
         self._seat = seat
         self._once = once
-        self._pulse = Pulse(watcher)
+        self._pulse = Pulse(watcher, state)
         self._describe = describe
         self._running: dict[JobId, _Held] = {}
         self._failed = 0
@@ -159,6 +159,7 @@ class Service:
             desk, config=lambda: self.config, describe=self._describe, env=os.environ, free=self._work.set
         )
         try:
+            await self._pulse.open()
             await desk(Ledger.check)
             self._timers.start()
             if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
@@ -215,6 +216,7 @@ class Service:
                 await desk(Ledger.move, job, Move.YIELD, now=time.time())
         await self._fleet.close()
         await inlets.close()
+        await self._pulse.close()
         await asyncio.to_thread(desk.close)
         log.info("daemon.stopped")
 
