@@ -1,8 +1,10 @@
-"""Files that lie at the repository's top level because people read and edit them, found wherever nemod is installed.
+"""What the installation and the machine have: files that lie at the repository's top level, and processor cores.
 
-In a wheel they lie in the package's `share` folder; in a checkout they lie where they were written.
+In a wheel the files lie in the package's `share` folder; in a checkout they lie where they were written.
 """
 
+import os
+import sys
 from pathlib import Path
 
 
@@ -16,3 +18,11 @@ def shared_file(relative: str) -> Path:
     if (package.parent / "pyproject.toml").is_file() and (written := package.parent / relative).is_file():
         return written
     raise FileNotFoundError(f"this installation of nemod lacks {relative}; install it again")
+
+
+def usable_cores() -> frozenset[int]:
+    """The cores that we may use ourselves: a container or a service may be bound to some of the machine's."""
+    if sys.platform == "linux":
+        return frozenset(os.sched_getaffinity(0))
+    else:  # noqa: RET505 - so that both are checked for their types
+        return frozenset(range(os.cpu_count() or 1))

@@ -29,6 +29,7 @@ from nemod.intake.drives import away
 from nemod.job import JobId
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
+from nemod.media import polite
 from nemod.views import limit_text, tilde
 
 LINES_EVERY_S = 0.25
@@ -121,6 +122,7 @@ def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
         story=partial(story.line, home=where.home),
         untold=story.UNTOLD,
     )
+    polite.be(niceness=settings.niceness, cores=settings.cores)
     ffmpeg = find_ffmpeg(settings.ffmpeg)
     notifier = Notifier(where.env)
     workshop = Workshop(where.state, ffmpeg, env=where.env, home=where.home)

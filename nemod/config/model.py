@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+#: What encodes and reads yield to others where nobody has said anything.
+NICENESS = 5
+
 
 class EnginePolicy(StrEnum):
     """Which engine a folder may use; `local` never opens a network connection."""
@@ -157,11 +160,17 @@ class Settings:
     settle_s: float = 2.0
     rescan_s: float = 60.0
     workers: int = 1
+    cores: int | None = None  # on which all children run together; None: all that there are
+    niceness: int = NICENESS  # of children; 0 to 19
     log_format: str = "auto"  # auto | json | console
     log_level: str = "info"
     ffmpeg: Path | None = None  # None: the one that imageio-ffmpeg carries
     encoder: Encoder = Encoder.SOFTWARE  # where neither a preset nor a folder says otherwise
     hook_timeout_s: float = 60.0
+
+    def later(self, before: "Settings") -> tuple[str, ...]:
+        """What differs from the settings before and counts from the next start on."""
+        return tuple(key for key in ("cores", "niceness", "ffmpeg") if getattr(self, key) != getattr(before, key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,9 @@ from nemod.config.sources import Source, read_sources
 from nemod.config.telling import command, read_notify, told_of
 from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_time
 
-SETTINGS_KEYS = ("settle", "rescan", "workers", "log_format", "log_level", "ffmpeg", "encoder", "hook_timeout")
+SETTINGS_KEYS = (
+    *("settle", "rescan", "workers", "cores", "niceness", "log_format", "log_level", "ffmpeg", "encoder", "hook_timeout"),
+)
 FOLDER_KEYS = (
     "inbox",
     "preset",
@@ -156,6 +158,8 @@ def _settings(table: Table, base: Path, home: Path) -> Settings:
         settle_s=table.take("settle", parse_duration, default.settle_s),
         rescan_s=table.take("rescan", parse_duration, default.rescan_s),
         workers=table.take("workers", shapes.whole(1, 64), default.workers),
+        cores=table.take("cores", shapes.maybe(shapes.whole(1, 1024)), default.cores),
+        niceness=table.take("niceness", shapes.whole(0, 19), default.niceness),
         log_format=table.take("log_format", shapes.one_of(("auto", "json", "console")), default.log_format),
         log_level=table.take("log_level", shapes.one_of(("debug", "info", "warning", "error")), default.log_level),
         ffmpeg=table.take("ffmpeg", _program(base, home), default.ffmpeg),

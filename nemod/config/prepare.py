@@ -15,6 +15,7 @@ from nemod.config.model import After, Config, Folder
 from nemod.config.problem import Problem
 from nemod.config.rules import outputs
 from nemod.config.sources import read_sources
+from nemod.resources import usable_cores
 from nemod.threads import patiently
 
 
@@ -44,6 +45,10 @@ def _problems(config: Config, home: Path, *, make: bool, away: frozenset[Path] =
     if program is not None and shutil.which(program) is None:
         what, hint = f"{program} is not there or cannot be run", "leave it out to use the ffmpeg that nemod brings"
         yield _problem(config.file, ("nemod", "ffmpeg"), what, hint)
+    there = len(usable_cores())
+    if config.settings.cores is not None and config.settings.cores > there:
+        what = f"there {'is' if there == 1 else 'are'} only {there} here, so all of them are used"
+        yield _problem(config.file, ("nemod", "cores"), what, "name fewer, or leave it out")
     for folder in config.folders:
         for key, words in (("on_done", folder.on_done), ("on_failed", folder.on_failed)):
             if words and not _runs(words[0]):

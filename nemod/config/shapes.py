@@ -129,6 +129,11 @@ def whole(least: int, most: int) -> Callable[[object], int]:
     return read
 
 
+def maybe(read: Callable[[object], T]) -> Callable[[object], T | None]:
+    """The same, of a key that may be absent."""
+    return read
+
+
 def rate(value: object) -> float:
     """Frames per second: a number from 1 to 1000."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value <= 1000:

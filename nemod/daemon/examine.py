@@ -32,7 +32,6 @@ log = logs.get(__name__)
 DECODE_PER_S, DECODE_LEAST_S = 20.0, 120.0
 #: The same of a measurement, which decodes two videos and scores some of their frames.
 QUALITY_PER_S, QUALITY_LEAST_S = 60.0, 300.0
-NICENESS = 5
 #: What an output that cannot be read says of the place where it lies, and not of itself: it is our own file.
 _PLACE = frozenset({Kind.TRANSIENT, Kind.SOURCE_GONE, Kind.UNREADABLE})
 
@@ -203,7 +202,7 @@ class Examiner:
         """How good an output is; None when that cannot be told, which is no reason to keep it back."""
         patience = max(QUALITY_LEAST_S, QUALITY_PER_S * output.parts[0].duration_s)
         try:
-            return await compare(self.ffmpeg, source, output, niceness=NICENESS, timeout_s=patience)
+            return await compare(self.ffmpeg, source, output, timeout_s=patience)
         except NemodError as error:
             log.warning("job.unmeasured", file=str(output.path), why=str(error))
         except OSError as error:

@@ -375,8 +375,8 @@ class Service:
             self._reload.clear()
             fresh = await asyncio.to_thread(self._reread)
             if isinstance(fresh, Config):
-                if fresh.settings.ffmpeg != self.config.settings.ffmpeg:
-                    log.warning("config.later", why="Another ffmpeg is used from the next start on.")
+                if later := fresh.settings.later(self.config.settings):
+                    log.warning("config.later", why=f"Changed, and counts from the next start on: {', '.join(later)}.")
                 mended, self.config = fresh.nemo != self.config.nemo, fresh
                 await self._refit(desk, mended=mended)
                 await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)

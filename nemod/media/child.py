@@ -5,6 +5,7 @@ Rules kept here:
 - its output is read while it runs and kept within bounds, whatever it prints;
 - on a time-out or a cancellation its whole process group is killed and waited for before the caller goes on; so it is when it
   has used no processor time for minutes: somebody has paused it, or its drive hangs, and its time-out may be hours away;
+- it yields to others, and keeps to the cores that it is given (`polite`);
 - it has limits of its own (`launch`): processor time, memory, the size of what it writes; unless it is told otherwise it
   writes no file at all. On Linux it dies with the thread that started it, which is the loop's, in the daemon the main one;
 - of our environment it gets what programs need to run, and no secret.
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from nemod.media import confined, held, launch
+from nemod.media import confined, held, launch, polite
 
 STDERR_KEPT = 8 * 1024
 #: A line longer than this is not one that we wait for; ffmpeg's progress lines have some twenty bytes.
@@ -99,7 +100,6 @@ async def run(
     pass_fds: Sequence[int] = (),
     stdout_limit: int = 16 * 1024 * 1024,
     on_line: Callable[[str], None] | None = None,
-    niceness: int = 0,
     file_bytes: int = 0,
     cpu_s: float | None = None,
     memory_bytes: int | None = None,
@@ -113,7 +113,6 @@ async def run(
         pass_fds: descriptors that it inherits under the same numbers, beside those of held files that it is told to read.
         stdout_limit: bytes of its output that are kept; the rest is read and dropped.
         on_line: gets each line of its output as it comes, instead of keeping it.
-        niceness: how much it yields to others, 0 to 19.
         file_bytes: how large a file may become that it writes; pipes and devices do not count.
         cpu_s: seconds of processor time that it may use; None: what all processors have until the time-out.
         memory_bytes: what it may have of memory; None: most of the machine's.
@@ -124,7 +123,7 @@ async def run(
     Raises:
         OSError: the program cannot be started.
     """
-    figures = _figures(niceness, _cpu_s(cpu_s, timeout_s), memory_bytes or machine_share(), file_bytes)
+    figures = _figures(_cpu_s(cpu_s, timeout_s), memory_bytes or machine_share(), file_bytes)
 
     async def once() -> Finished:
         return await _once(argv, timeout_s, pass_fds, stdout_limit, on_line, figures, still_s)
@@ -198,9 +197,11 @@ def _find(program: str) -> None:
         raise OSError(number, os.strerror(number), program)
 
 
-def _figures(niceness: int, cpu_s: int | None, memory_bytes: int, file_bytes: int) -> tuple[str, ...]:
+def _figures(cpu_s: int | None, memory_bytes: int, file_bytes: int) -> tuple[str, ...]:
     """What `launch` is told."""
-    return tuple(str(f) for f in (os.getpid(), niceness, "-" if cpu_s is None else cpu_s, memory_bytes, file_bytes))
+    wish = polite.wish()
+    cores = "-" if wish.cores is None else ",".join(map(str, sorted(wish.cores)))
+    return tuple(str(f) for f in (os.getpid(), wish.niceness, cores, "-" if cpu_s is None else cpu_s, memory_bytes, file_bytes))
 
 
 def _cpu_s(wanted: float | None, timeout_s: float | None) -> int | None:

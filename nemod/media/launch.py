@@ -1,7 +1,7 @@
 """What a child is before it becomes ffmpeg or the probe: it takes its limits upon itself, then turns into the program.
 
-Run as a script of its own, `launch.py PARENT NICENESS CPU_S MEMORY_BYTES FILE_BYTES -- PROGRAM ARGUMENTS…`, with "-" for no
-limit. A `preexec_fn` is not safe beside threads, so this stands between. Rules kept here:
+Run as a script of its own, `launch.py PARENT NICENESS CORES CPU_S MEMORY_BYTES FILE_BYTES -- PROGRAM ARGUMENTS…`, with "-"
+for no limit. A `preexec_fn` is not safe beside threads, so this stands between. Rules kept here:
 - nothing but the standard library is imported, and little of it: this is run for every child;
 - process, group and descriptors stay the same, so whoever started it speaks to the program itself;
 - on Linux it dies with the thread that started it (`PR_SET_PDEATHSIG` in prctl(2)): nobody waits for an orphan's work.
@@ -39,12 +39,22 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def keep_to(cores: str) -> None:
+    """Run on these cores only."""
+    if cores != "-" and sys.platform == "linux":
+        try:
+            os.sched_setaffinity(0, map(int, cores.split(",")))
+        except OSError:  # none of them is there any more: the system took them away from us
+            return
+
+
 def main(argv: list[str]) -> int:
     """Become the program; returns only if that cannot be started."""
-    parent, niceness, cpu_s, memory_bytes, file_bytes = argv[1:6]
-    program = argv[7:]
+    parent, niceness, cores, cpu_s, memory_bytes, file_bytes = argv[1:7]
+    program = argv[8:]
     die_with(int(parent))
-    os.nice(int(niceness))
+    os.nice(max(0, int(niceness) - os.nice(0)))  # a service that is polite already need not be so twice
+    keep_to(cores)
     limit(resource.RLIMIT_CORE, 0)  # a dump would hold pieces of people's videos
     if cpu_s != "-":
         limit(resource.RLIMIT_CPU, int(cpu_s), _GRACE_S)

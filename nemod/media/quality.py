@@ -10,7 +10,6 @@ Rules kept here:
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nemod.failure import Failure, Kind, NemodError
+from nemod.media import polite
 from nemod.media.child import run
 from nemod.media.info import MediaInfo, VideoStream
 from nemod.media.inputs import timed_input, within
@@ -65,7 +65,6 @@ async def compare(
     fps: float | None = None,
     frames_most: int = FRAMES_MOST,
     threads: int | None = None,
-    niceness: int = 0,
     timeout_s: float,
 ) -> Quality:
     """Score an output against its source.
@@ -77,17 +76,16 @@ async def compare(
         fps: the frame rate at which they are compared; None: the source's, at most 60.
         frames_most: frames that are scored at most, evenly over the whole.
         threads: how many score; None: as many as there are processors.
-        niceness: how much it yields to others, 0 to 19.
         timeout_s: seconds after which it is given up.
 
     Raises:
         QualityError: TOOL_MISSING without libvmaf, UNSUPPORTED when one of the two cannot be compared, TRANSIENT when it
             took too long.
     """
-    workers = threads or os.cpu_count() or 1
+    workers = threads or polite.workers()
     argv = compare_argv(ffmpeg, source, output, _STDOUT, fps=fps, frames_most=frames_most, threads=workers)
     try:
-        finished = await run(argv, timeout_s=timeout_s, niceness=niceness, stdout_limit=LOG_MOST)
+        finished = await run(argv, timeout_s=timeout_s, stdout_limit=LOG_MOST)
     except OSError as error:
         _fail(Kind.TOOL_MISSING, f"{ffmpeg} cannot be started: {error.strerror or error}.", _OTHER_FFMPEG)
     if finished.timed_out:

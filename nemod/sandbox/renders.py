@@ -172,7 +172,7 @@ async def _pass(ffmpeg: Path, order: Order, out: Path, rate_bps: float) -> None:
         "-dn",
     ]
     argv += [] if "moov-at-end" in order.habits else ["-movflags", "+faststart"]
-    done = await run([*argv, "-f", "mp4", f"file:{out}"], timeout_s=TIMEOUT_S, niceness=5, file_bytes=FILE_MOST)
+    done = await run([*argv, "-f", "mp4", f"file:{out}"], timeout_s=TIMEOUT_S, file_bytes=FILE_MOST)
     if done.returncode:
         raise RuntimeError(done.stderr_tail.partition("\n")[0] or f"ffmpeg ended with code {done.returncode}")
 

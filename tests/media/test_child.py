@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from nemod.media import polite
 from nemod.media.child import STDERR_KEPT, Death, run
+from nemod.resources import usable_cores
 
 PYTHON = sys.executable
 
@@ -94,10 +96,18 @@ async def test_an_error_of_the_listener_ends_the_child() -> None:
         await run(["sh", "-c", "echo first; exec sleep 300"], timeout_s=60, on_line=refuse)
 
 
-async def test_is_nice_when_asked() -> None:
-    """A niceness comes on top of our own."""
-    finished = await run([PYTHON, "-c", "import os; print(os.nice(0))"], timeout_s=30, niceness=4)
-    assert int(finished.stdout) == min(os.nice(0) + 4, 19)
+@pytest.mark.parametrize("niceness", [0, 11])
+async def test_a_child_is_as_polite_as_is_wished(niceness: int) -> None:
+    """It yields as much as that, and no less than we do ourselves; it has the last of the cores that we may use."""
+    polite.be(niceness=niceness, cores=1)
+    told = "import os; print(os.nice(0), *(os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else ()))"
+    finished = await run([PYTHON, "-c", told], timeout_s=30)
+    yields, *cores = map(int, finished.stdout.split())
+    assert yields == max(os.nice(0), niceness)
+    assert cores == ([max(os.sched_getaffinity(0))] if sys.platform == "linux" else [])
+    assert polite.workers() == 1
+    polite.be(niceness=niceness, cores=100_000)
+    assert polite.workers() == len(usable_cores())
 
 
 async def test_a_missing_program_is_an_os_error(tmp_path: Path) -> None:

@@ -20,13 +20,12 @@ from nemod.engines.local.picture import picture_argv
 from nemod.engines.local.progress import Span, progress
 from nemod.engines.local.sound import Sound, refit, remux_sound, sound_argv
 from nemod.engines.local.tools import Tools
-from nemod.media import chapters
+from nemod.media import chapters, polite
 from nemod.media.boxes import payload_bytes
 from nemod.media.child import Finished, run
 from nemod.media.decode import decode_errors
 from nemod.media.look import Picture
 
-NICENESS = 5
 #: Where in the whole work its parts lie, for progress.
 SOUND_TO, CHOICE_TO, FIRST_TO, PICTURE_TO = 0.03, 0.2, 0.4, 0.97
 
@@ -152,7 +151,9 @@ class Steps:
     async def child(self, argv: Sequence[str], on_line: Callable[[str], None]) -> Finished:
         """Run a child to its end, with the time and the room that a video of this length may need."""
         patience, room = plan.patience_s(self.task.media), plan.room_bytes(self.task.media, self.task.limit_bytes)
-        return await run(argv, timeout_s=patience, on_line=on_line, niceness=NICENESS, file_bytes=room)
+        if argv[0] == str(self.tools.ffmpeg):
+            argv = [*argv[:-1], *polite.threads_argv(), argv[-1]]  # an option of what is written, which stands last
+        return await run(argv, timeout_s=patience, on_line=on_line, file_bytes=room)
 
     def _argv(self, picture: Picture, rate: Rate, *, out: Path | None) -> list[str]:
         return picture_argv(

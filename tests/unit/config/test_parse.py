@@ -210,6 +210,8 @@ codec = "av2"
         ('[presets.a]\nlimit = "discrod"\n', 2, 'did you mean "discord"?'),
         ('[nemod]\nlog_level = "warn"\n', 2, 'did you mean "warning"?'),
         ("[nemod]\nworkers = 0\n", 2, "whole number from 1"),
+        ("[nemod]\ncores = 0\n", 2, "whole number from 1"),
+        ("[nemod]\nniceness = 20\n", 2, "whole number from 0 to 19"),
         ('[presets.gmail]\nlimit = "8MB"\n', 1, 'write base = "gmail"'),
         ('[presets.nitro]\nlimit = "8MB"\n', 1, "built-in"),
         ('[presets.a]\nbase = "a"\n', 2, "a -> a"),
