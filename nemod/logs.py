@@ -65,6 +65,7 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `folder.held`        | the same for a folder                                                |
 | `folder.away`        | an inbox cannot be read; its jobs wait                               |
 | `folder.back`        | it can be read again                                                 |
+| `output.owner`       | what was made could not be given to owner or group, told once, and why |
 | `hook.ended`         | a folder's own program has done what it should                       |
 | `hook.failed`        | one has not, and why; the job is as it was                           |
 | `notify.sent`        | a message was taken, and of how much it told                         |

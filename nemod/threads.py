@@ -7,6 +7,7 @@ SIGTERM would wait for a network that is down. These die with the process.
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -31,9 +32,9 @@ class Threads(ThreadPoolExecutor):  # asyncio takes no other kind
 
 
 def begin(call: Callable[[], T]) -> Future[T]:
-    """Carry out a call in a thread that dies with the process."""
+    """Carry out a call in a thread that dies with the process, in the caller's context."""
     future: Future[T] = Future()
-    Thread(target=_carry_out, args=(future, call), daemon=True).start()
+    Thread(target=copy_context().run, args=(_carry_out, future, call), daemon=True).start()
     return future
 
 

@@ -14,9 +14,11 @@ from nemod.cli.common import (
     print_json,
     print_sheet,
     say,
+    tell,
     tell_daemon,
 )
 from nemod.cli.exits import ExitCode, Stop
+from nemod.cli.owners import make_as_wished
 from nemod.cli.pause import pause, resume
 from nemod.config.prepare import prepare
 from nemod.config.write import add_folder, remove_folder
@@ -77,6 +79,7 @@ def add(
     if not isinstance(written, Path):
         raise Stop(ExitCode.USAGE, *map(str, written), hint=where.how_to_init())
     whole = where.load()
+    make_as_wished(whole.settings, where.env, tell)
     (folder,) = (f for f in whole.folders if f.name == name)
     # Only the new one counts here: that another folder's disk is away must not keep it out.
     if problems := prepare(replace(whole, folders=(folder,)), home=where.home):

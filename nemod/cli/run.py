@@ -16,6 +16,7 @@ from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say,
 from nemod.cli.detail import detail_now
 from nemod.cli.engines import Workshop
 from nemod.cli.exits import ExitCode, Stop
+from nemod.cli.owners import make_as_wished
 from nemod.cli.progress import Lines
 from nemod.config.model import Config
 from nemod.config.prepare import prepare, stops
@@ -32,7 +33,10 @@ from nemod.ledger.ledger import Ledger
 from nemod.media import polite
 from nemod.views import limit_text, tilde
 
+log = logs.get(__name__)
+
 LINES_EVERY_S = 0.25
+_DELIVERED = "Everything is delivered all the same; see: nemod config check"
 
 
 def register(app: typer.Typer) -> None:
@@ -88,6 +92,7 @@ def _work(where: Places, *, once: bool) -> Outcome:
     # "Read the config again" must not end a daemon that only starts; the service lets it in once it can do so.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     config = where.load()
+    make_as_wished(config.settings, where.env, lambda _: None)  # which is told once the log is there
     if problems := list(filter(stops, prepare(config, home=where.home, away=_away(config, where.state)))):
         raise Stop(ExitCode.USAGE, *map(str, problems))
     seat = _seat(where.state)
@@ -122,6 +127,7 @@ def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
         story=partial(story.line, home=where.home),
         untold=story.UNTOLD,
     )
+    make_as_wished(settings, where.env, lambda why: log.warning("output.owner", why=why, hint=_DELIVERED))
     polite.be(niceness=settings.niceness, cores=settings.cores)
     ffmpeg = find_ffmpeg(settings.ffmpeg)
     notifier = Notifier(where.env)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 #: What encodes and reads yield to others where nobody has said anything.
 NICENESS = 5
+#: Settings that count from the next start on.
+LATER = ("cores", "niceness", "umask", "owner", "group", "ffmpeg")
 
 
 class EnginePolicy(StrEnum):
@@ -162,6 +164,9 @@ class Settings:
     workers: int = 1
     cores: int | None = None  # on which all children run together; None: all that there are
     niceness: int = NICENESS  # of children; 0 to 19
+    umask: int | None = None  # what new files and folders for people lack; None: as nemod was started
+    owner: int | None = None  # whose they are, by number
+    group: int | None = None
     log_format: str = "auto"  # auto | json | console
     log_level: str = "info"
     ffmpeg: Path | None = None  # None: the one that imageio-ffmpeg carries
@@ -170,7 +175,7 @@ class Settings:
 
     def later(self, before: "Settings") -> tuple[str, ...]:
         """What differs from the settings before and counts from the next start on."""
-        return tuple(key for key in ("cores", "niceness", "ffmpeg") if getattr(self, key) != getattr(before, key))
+        return tuple(key for key in LATER if getattr(self, key) != getattr(before, key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

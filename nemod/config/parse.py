@@ -29,6 +29,7 @@ from nemod.config.model import (
     Speed,
     Tracks,
 )
+from nemod.config.owners import parse_group, parse_umask, parse_user
 from nemod.config.prepare import inspect
 from nemod.config.problem import Problem, did_you_mean
 from nemod.config.rules import check_folders
@@ -39,7 +40,8 @@ from nemod.config.telling import command, read_notify, told_of
 from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_time
 
 SETTINGS_KEYS = (
-    *("settle", "rescan", "workers", "cores", "niceness", "log_format", "log_level", "ffmpeg", "encoder", "hook_timeout"),
+    *("settle", "rescan", "workers", "cores", "niceness", "umask", "owner", "group"),
+    *("log_format", "log_level", "ffmpeg", "encoder", "hook_timeout"),
 )
 FOLDER_KEYS = (
     "inbox",
@@ -160,6 +162,9 @@ def _settings(table: Table, base: Path, home: Path) -> Settings:
         workers=table.take("workers", shapes.whole(1, 64), default.workers),
         cores=table.take("cores", shapes.maybe(shapes.whole(1, 1024)), default.cores),
         niceness=table.take("niceness", shapes.whole(0, 19), default.niceness),
+        umask=table.take("umask", shapes.maybe(parse_umask), default.umask),
+        owner=table.take("owner", shapes.maybe(parse_user), default.owner),
+        group=table.take("group", shapes.maybe(parse_group), default.group),
         log_format=table.take("log_format", shapes.one_of(("auto", "json", "console")), default.log_format),
         log_level=table.take("log_level", shapes.one_of(("debug", "info", "warning", "error")), default.log_level),
         ffmpeg=table.take("ffmpeg", _program(base, home), default.ffmpeg),

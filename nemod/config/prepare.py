@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from nemod import ownership
 from nemod.config.model import After, Config, Folder
 from nemod.config.problem import Problem
 from nemod.config.rules import outputs
@@ -49,6 +50,11 @@ def _problems(config: Config, home: Path, *, make: bool, away: frozenset[Path] =
     if config.settings.cores is not None and config.settings.cores > there:
         what = f"there {'is' if there == 1 else 'are'} only {there} here, so all of them are used"
         yield _problem(config.file, ("nemod", "cores"), what, "name fewer, or leave it out")
+    wanted = ownership.Owner(user=config.settings.owner, group=config.settings.group)
+    if refused := ownership.may_give(wanted):
+        key = "group" if wanted.user in {None, os.geteuid()} else "owner"
+        hint = "videos are delivered all the same, and belong to the account that nemod runs as"
+        yield _problem(config.file, ("nemod", key), refused, hint)
     for folder in config.folders:
         for key, words in (("on_done", folder.on_done), ("on_failed", folder.on_failed)):
             if words and not _runs(words[0]):
@@ -102,7 +108,9 @@ def _fault(folder: Folder, path: Path, home: Path, *, make: bool) -> tuple[str, 
             usable = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
             return None if usable else (f"{path} is missing and cannot be made in {above}", "make it, or name another place")
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            for new in reversed(missing):
+                new.mkdir(exist_ok=True)
+                ownership.give(new)
         except OSError as error:
             return f"{path} cannot be made: {error.strerror}", "make it, or name another place"
     if not path.is_dir():

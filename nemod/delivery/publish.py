@@ -31,7 +31,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from nemod import durable
+from nemod import durable, ownership
 from nemod.delivery import place, way
 from nemod.failure import Failure, Kind, NemodError, failure_of
 
@@ -91,7 +91,7 @@ def make_work(folder: Path) -> Path:
 
 
 def stamp(path: Path, mtime_ns: int) -> None:
-    """Give a staged file the source's time and the permissions that any new file of this user has.
+    """Give a staged file the source's time, the permissions that any new file of this user has, and its owner.
 
     Args:
         path: inside a work folder.
@@ -108,6 +108,7 @@ def stamp(path: Path, mtime_ns: int) -> None:
                 os.fchmod(handle, mode)
             with suppress(PermissionError):
                 os.utime(handle, ns=(mtime_ns, mtime_ns))
+            ownership.give(handle)
         finally:
             os.close(handle)
     except OSError as error:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from nemod import durable
+from nemod import durable, ownership
 from nemod.delivery import names, place, spelling, way
 from nemod.delivery.publish import PublishError
 from nemod.failure import Failure, failure_of
@@ -85,6 +85,7 @@ def _write(target: Path, text: str) -> str:
     try:
         with temp.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
+            ownership.give(file.fileno())
         durable.sync_file(temp)
         return _put(temp, target, text).name
     finally:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from nemod import ownership
 from nemod.media.held import NOWHERE, folder_name
 
 #: Opening a folder only to go through it needs no right to list it.
@@ -65,9 +66,10 @@ def made(folder: Path, *, within: Path) -> Iterator[Path]:
     Raises:
         OSError: ELOOP where a link is in the way, else as the system says.
     """
-    with suppress(FileExistsError):
-        within.mkdir()
+    fresh = _fresh(os.fspath(within), None)
     _trust(within)
+    if fresh:
+        ownership.give(within)
     fd = _open(folder, within, make=True)
     try:
         yield folder_name(fd) or folder
@@ -79,9 +81,7 @@ def _open(folder: Path, within: Path, *, make: bool) -> int:
     fd = os.open(within, _FOLDER)
     for part in folder.relative_to(within).parts:
         try:
-            if make:
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=fd)
+            fresh = make and _fresh(part, fd)
             try:
                 below = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=fd)
             except OSError as error:
@@ -89,7 +89,18 @@ def _open(folder: Path, within: Path, *, make: bool) -> int:
         finally:
             os.close(fd)
         fd = below
+        if fresh:
+            ownership.give(fd)
     return fd
+
+
+def _fresh(folder: str, above: int | None) -> bool:
+    """Make a folder where there is none; whether it was made."""
+    try:
+        os.mkdir(folder, dir_fd=above)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _said(error: OSError, part: str, fd: int) -> OSError:

@@ -47,7 +47,7 @@ def test_the_defaults_that_it_shows_are_the_real_ones(tmp_path: Path) -> None:
     """Taking every comment sign away changes nothing but what has no default to show."""
     plain, all_set = read(tmp_path, EXAMPLE), read(tmp_path, ALL_SET)
     assert plain.settings == Settings()
-    assert replace(all_set.settings, ffmpeg=None, cores=None) == plain.settings
+    assert replace(all_set.settings, ffmpeg=None, cores=None, umask=None, owner=None, group=None) == plain.settings
     assert plain.nemo == Nemo()
     assert replace(all_set.nemo, max_credits_per_day=None) == plain.nemo
     assert plain.notify == Notify()

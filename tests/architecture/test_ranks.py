@@ -8,7 +8,7 @@ from tests.architecture.source import MODULES, OWN, PACKAGE
 
 #: Low to high. A module belongs to its longest name here; it imports what is lower, and its own package's other modules.
 RANKS: tuple[tuple[str, ...], ...] = (
-    ("text", "failure", "resources", "durable", "threads", "config.model"),
+    ("text", "failure", "resources", "durable", "ownership", "threads", "config.model"),
     ("media",),
     ("engines.base",),
     ("job",),

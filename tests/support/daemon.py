@@ -82,10 +82,10 @@ class Machine:
         kept = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ}
         return {**kept, "HOME": str(self.home), "NEMOD_STATE_DIR": str(self.state), **self.more_env}
 
-    def nemod(self, *args: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+    def nemod(self, *args: str, via: Iterable[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, behind one that runs it if there is one."""
         return subprocess.run(
-            [sys.executable, "-m", "nemod", *args],
+            [*via, sys.executable, "-m", "nemod", *args],
             env=self.env(),
             cwd=self.home,
             capture_output=True,
