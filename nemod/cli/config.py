@@ -42,7 +42,7 @@ def init(config: ConfigOption = None) -> None:
     """
     where = places(config)
     try:
-        write_default(where.config)
+        write_default(where.config, where.env)
     except FileExistsError as error:
         hint = "Edit it, then: nemod config check"
         raise Stop(ExitCode.USAGE, f"There is a config already: {where.config}", hint=hint) from error
@@ -109,6 +109,11 @@ def effective(config: Config) -> dict[str, dict[str, Any]]:
             "settle": _seconds(settings.settle_s),
             "rescan": _seconds(settings.rescan_s),
             "workers": settings.workers,
+            "cores": settings.cores,
+            "niceness": settings.niceness,
+            "umask": None if settings.umask is None else f"{settings.umask:03o}",
+            "owner": settings.owner,
+            "group": settings.group,
             "log_format": settings.log_format,
             "log_level": settings.log_level,
             "ffmpeg": _text(settings.ffmpeg),

@@ -21,7 +21,7 @@ from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.owners import make_as_wished
 from nemod.cli.pause import pause, resume
 from nemod.config.prepare import prepare
-from nemod.config.write import add_folder, remove_folder
+from nemod.config.write import add_folder, default_places, remove_folder
 from nemod.daemon.mailbox import Verb
 from nemod.views import fields, folder_view, folders_sheet, tilde
 
@@ -73,9 +73,11 @@ def add(
     It is written to a file of its own beside the config, in folders.d.
     """
     where = places(config)
-    chosen = Path("~", "Compress", name) if inbox is None else inbox
+    usual = default_places(name, where.env)
+    chosen = usual["inbox"] if inbox is None else inbox
     chosen = chosen if chosen.parts[:1] == ("~",) else chosen.absolute()
-    written = add_folder(where.config, name, preset, chosen, home=where.home, env=where.env)
+    outbox = usual.get("outbox") if inbox is None else None
+    written = add_folder(where.config, name, preset, chosen, home=where.home, env=where.env, outbox=outbox)
     if not isinstance(written, Path):
         raise Stop(ExitCode.USAGE, *map(str, written), hint=where.how_to_init())
     whole = where.load()

@@ -17,6 +17,7 @@ import typer
 from nemod.cli import account, ask, compress, config, folders, health, jobs, look, notify, pause, run, sandbox, service
 from nemod.cli.common import complain, say, tell
 from nemod.cli.exits import ExitCode, Stop, epilog
+from nemod.cli.identity import become
 from nemod.failure import NemodError
 
 #: The backspace keeps the lines of a block apart.
@@ -76,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(argv: Sequence[str] | None) -> int:
     try:
+        become(os.environ)
         code = app(argv, standalone_mode=False, prog_name="nemod")
     except BrokenPipeError:
         return ExitCode.FAILED  # whoever read us has seen enough

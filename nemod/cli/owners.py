@@ -15,7 +15,7 @@ def make_as_wished(settings: Settings, env: Mapping[str, str], refused: Callable
         env: the environment.
         refused: hears, once each, what cannot be given to whom.
     """
-    if settings.umask is not None and "UMASK" not in env:
+    if settings.umask is not None and not env.get("UMASK", "").strip():
         os.umask(settings.umask)
     told: set[str] = set()
 

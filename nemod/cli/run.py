@@ -4,6 +4,7 @@ The order matters: config, folders, lock, ledger. Whoever does not get the lock 
 """
 
 import asyncio
+import os
 import signal
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say,
 from nemod.cli.detail import detail_now
 from nemod.cli.engines import Workshop
 from nemod.cli.exits import ExitCode, Stop
+from nemod.cli.identity import unknown_zone
 from nemod.cli.owners import make_as_wished
 from nemod.cli.progress import Lines
 from nemod.config.model import Config
@@ -61,12 +63,24 @@ def run(config: ConfigOption = None) -> None:
     folders.
     """
     where = places(config)
-    if not where.named and not where.config.exists():
-        write_default(where.config)
+    if zone := unknown_zone(where.env):
+        tell(zone)
+    # A container names the place of a config that is not there yet.
+    if (not where.named or "NEMOD_WATCH" in where.env) and not where.config.exists():
+        _write_first(where)
         say(f"A first config is written: {tilde(where.config, where.home)}")
     outcome = _work(where, once=False)
     if outcome.ending is Ending.BROKEN:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _write_first(where: Places) -> None:
+    try:
+        write_default(where.config, where.env)
+    except OSError as error:
+        what = f"The first config {where.config} cannot be written: {error.strerror}."
+        hint = f"Make its folder writable for the user that nemod runs as, which is {os.geteuid()}:{os.getegid()} here."
+        raise Stop(ExitCode.USAGE, what, hint=hint) from error
 
 
 def once(config: ConfigOption = None) -> None:

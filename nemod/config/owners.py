@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from nemod.config.units import UnitError, shown
 
-_UMASK = re.compile(r"0?[0-7]{3}")
+_UMASK = re.compile(r"[0-7]{1,4}")
 _UMASK_HINT = 'write it in quotes, like "022" (others may read) or "002" (the group may write as well)'
 #: The highest that systems give; the one above means "nobody at all" to them.
 _LAST = 2**32 - 2
@@ -18,7 +18,7 @@ def parse_umask(value: object) -> int:
     if not isinstance(value, str) or not _UMASK.fullmatch(value.strip()):
         raise UnitError(f"{shown(value)} is not a umask", _UMASK_HINT)
     umask = int(value.strip(), 8)
-    if umask & 0o700:
+    if umask & ~0o077:
         raise UnitError(f"{shown(value)} would take the rights from nemod itself", _UMASK_HINT)
     return umask
 

@@ -5,7 +5,9 @@ or not at all.
 """
 
 import itertools
+import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -23,11 +25,30 @@ from nemod.resources import shared_file
 
 #: How a file is called that is being written, and after how many seconds nobody writes it any more.
 _PART, _PART_S = ".nemod-", 3600.0
+#: An inbox of the default configuration.
+_INBOX = re.compile(r'^inbox = "~/Compress/(?P<name>[^"]+)"$', re.MULTILINE)
 
 
-def write_default(file: Path) -> None:
-    """Write the commented default configuration, for its owner's eyes only; FileExistsError when there is one already."""
-    _write_new(file, shared_file("config/nemod.toml").read_bytes())
+def write_default(file: Path, env: Mapping[str, str]) -> None:
+    """Write the commented default configuration, for its owner's eyes only; FileExistsError when there is one already.
+
+    In a container its folders lie where NEMOD_WATCH and NEMOD_OUTPUT say.
+    """
+    text = shared_file("config/nemod.toml").read_text(encoding="utf-8")
+
+    def placed(found: re.Match[str]) -> str:
+        places = default_places(found["name"], env)
+        return "\n".join(f"{key} = {json.dumps(str(place))}" for key, place in places.items())
+
+    _write_new(file, _INBOX.sub(placed, text).encode("utf-8"))
+
+
+def default_places(name: str, env: Mapping[str, str]) -> Mapping[str, Path]:
+    """Where the inbox of a new folder lies unless somebody says otherwise, and in a container its outbox."""
+    watch, output = env.get("NEMOD_WATCH"), env.get("NEMOD_OUTPUT")
+    if not watch:
+        return {"inbox": Path("~", "Compress", name)}
+    return {"inbox": Path(watch, name), **({"outbox": Path(output, name)} if output else {})}
 
 
 def add_folder(

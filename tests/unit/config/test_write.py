@@ -18,7 +18,7 @@ from nemod.resources import shared_file
 def file(tmp_path: Path) -> Path:
     """A default configuration in a home."""
     file = tmp_path / ".config" / "nemod" / "config.toml"
-    write_default(file)
+    write_default(file, {})
     return file
 
 
@@ -33,11 +33,11 @@ def test_a_configuration_that_is_there_is_never_overwritten(file: Path) -> None:
     """What a person wrote stays, down to a dangling link."""
     file.write_text("mine")
     with pytest.raises(FileExistsError):
-        write_default(file)
+        write_default(file, {})
     link = file.with_name("link.toml")
     link.symlink_to("nowhere")
     with pytest.raises(FileExistsError):
-        write_default(link)
+        write_default(link, {})
     assert file.read_text() == "mine"
     assert sorted(p.name for p in file.parent.iterdir()) == ["config.toml", "link.toml"]
 
