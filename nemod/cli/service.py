@@ -18,13 +18,12 @@ import typer
 from nemod.cli.common import ConfigOption, JsonOption, places, print_json, say, tell
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.installing import agent, install_agent, install_system, install_user, shown_system_unit, started, user_unit
-from nemod.config.model import Config
-from nemod.config.parse import parse
 from nemod.config.places import SYSTEM_CONFIG, SYSTEM_HOME, SYSTEM_STATE
 from nemod.host.calls import ServiceError
 from nemod.host.launchd import Launchd
+from nemod.host.services import behind
 from nemod.host.systemd import SYSTEM_FILE, UNIT, Systemd, lingers, systemd
-from nemod.host.units import USER, environment, stale
+from nemod.host.units import USER
 from nemod.text import safe
 from nemod.views import tilde
 
@@ -249,12 +248,7 @@ def _todo(manager: Systemd, facts: Mapping[str, str]) -> list[str]:
     said = []
     if facts.get("NeedDaemonReload") == "yes":
         said.append(f"Its file has changed: systemctl {' '.join((*manager.flag, 'daemon-reload'))}")
-    text = manager.file.read_text(encoding="utf-8", errors="replace")
-    usual, home = (SYSTEM_CONFIG, SYSTEM_HOME) if manager.system else (places(None).config, Path.home())
-    config = parse(Path(environment(text).get("NEMOD_CONFIG", usual)), home=home)
-    if missing := stale(text, config) if isinstance(config, Config) else ():
-        again = "sudo nemod service install --system" if manager.system else "nemod service install"
-        said += [*missing, f"Bring it up to date with: {again}"]
+    said += behind(manager, Path.home())
     return said
 
 

@@ -25,6 +25,7 @@ from nemod.host.cloud import cloud
 from nemod.host.encoders import encoders
 from nemod.host.finding import Finding
 from nemod.host.machine import clock, watches
+from nemod.host.services import services
 from nemod.intake.mounts import file_system
 from nemod.job import JobState
 from nemod.ledger.ledger import LedgerError
@@ -57,6 +58,7 @@ async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[st
         *await encoders(known),
         *_state(state),
         clock(),
+        *services(known, home=home, env=env),
         Finding(what="daemon", found="running" if daemon_runs(state) else "not running"),
     )
 

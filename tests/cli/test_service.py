@@ -41,6 +41,10 @@ class Desk:
         """Run a command of `nemod service`."""
         return self._run("service", *words)
 
+    def run(self, *words: str) -> Ran:
+        """Run any command."""
+        return self._run(*words)
+
     def answer(self, word: str, text: str = "", *, code: int = 0, err: str = "") -> None:
         """From now on whoever asks with this word is told so."""
         (self.answers / word).write_text(text)
@@ -286,3 +290,20 @@ def test_a_launch_agent_is_installed_and_taken_out(desk: Desk, monkeypatch: pyte
     assert f"launchctl bootout {domain}/ai.nemod.agent" in desk.asked()
     assert not file.exists()
     assert desk.service("install", "--system").code == 2
+
+
+def test_the_doctor_tells_of_the_service(desk: Desk) -> None:
+    """That there is none, that it runs, and that it has failed, which alone is a fault."""
+
+    def told() -> dict[str, dict[str, object]]:
+        return {finding["what"]: finding for finding in desk.run("doctor", "--json").json()}
+
+    assert told()["service"]["ok"]
+    assert "nemod service install" in str(told()["service"]["todo"])
+    assert desk.service("install").code == 0
+    desk.answer("show", "ActiveState=active\nSubState=running\n")
+    assert str(told()["service, yours"]["found"]).startswith("active (running)")
+    desk.answer("show", "ActiveState=failed\nSubState=failed\n")
+    failed = told()["service, yours"]
+    assert not failed["ok"]
+    assert failed["todo"] == "see: nemod service logs"
