@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import tomli_w
 
@@ -25,11 +26,12 @@ from nemod.resources import shared_file
 
 #: How a file is called that is being written, and after how many seconds nobody writes it any more.
 _PART, _PART_S = ".nemod-", 3600.0
+_NO_ENV: Mapping[str, str] = MappingProxyType({})
 #: An inbox of the default configuration.
 _INBOX = re.compile(r'^inbox = "~/Compress/(?P<name>[^"]+)"$', re.MULTILINE)
 
 
-def write_default(file: Path, env: Mapping[str, str]) -> None:
+def write_default(file: Path, env: Mapping[str, str] = _NO_ENV) -> None:
     """Write the commented default configuration, for its owner's eyes only; FileExistsError when there is one already.
 
     In a container its folders lie where NEMOD_WATCH and NEMOD_OUTPUT say.
