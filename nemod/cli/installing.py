@@ -61,7 +61,7 @@ def agent(where: Places, flag: Path | None) -> str:
 def system_unit(file: Path, config: Config) -> str:
     """The unit of this machine for a config that lies in a file."""
     where = Installation(program=program(), config=file, state=SYSTEM_STATE)
-    asked = units.needs(config, own_user.graphics_groups())
+    asked = units.needs(config, groups=own_user.graphics_groups(), mount_points=own_user.mount_points(config))
     return _rendered(lambda: units.system_unit(_template(units.SYSTEM_UNIT), where, asked))
 
 

@@ -17,9 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nemod.config.model import Config
 from nemod.config.places import SYSTEM_HOME
 from nemod.host.calls import ServiceError, run
-from nemod.host.units import HOMES, USER
+from nemod.host.units import HOMES, USER, places_of
+from nemod.intake.mounts import holding, mounts
 
 #: What PrivateTmp= shows empty, beside the homes.
 _HIDDEN = (*HOMES, Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - not to write there
@@ -123,6 +125,13 @@ def leave(place: Path) -> Iterator[str]:
         yield f"sudo setfacl -R -m u:{USER}:rwX,d:u:{USER}:rwX {named}"
     else:
         yield f"sudo install -d -o {USER} -g {USER} -m {_SHARED:o} {named}"
+
+
+def mount_points(config: Config) -> frozenset[Path]:
+    """Where the disks and shares are mounted that hold a config's folders."""
+    found = mounts()
+    places = (place for folder in config.folders for place in places_of(folder))
+    return frozenset(holding(found, place).mount_point for place in places)
 
 
 def graphics_groups() -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class Systemd:
         """Run systemctl for something that must come true; ServiceError in its own words when it does not."""
         done = self.call(*words)
         if done.code != 0:
-            hint = "Try it as root: sudo" if self.system and os.geteuid() != 0 else "See: nemod service logs"
+            hint = "It takes root: the same with sudo." if self.system and os.geteuid() != 0 else "See: nemod service logs"
             raise ServiceError(f"systemctl {' '.join(words)} failed: {done.said}", hint)
 
     def check(self) -> None:
@@ -110,11 +110,12 @@ class Systemd:
         """The command that shows the service's log."""
         # A person's own unit is looked for in every journal that the person may read: not every system keeps one for each.
         which = f"--unit={UNIT}" if self.system else f"--user-unit={UNIT}"
-        return ["journalctl", which, f"--lines={lines}", *(["--follow"] if follow else ["--no-pager"])]
+        # Quiet: whoever asks for one's own service need not be told that there are others.
+        return ["journalctl", which, f"--lines={lines}", "--quiet", *(["--follow"] if follow else ["--no-pager"])]
 
     def last_words(self) -> tuple[str, ...]:
         """The last lines of its log, after a start that failed."""
-        said = run((*self.log_argv(6, follow=False), "--output=cat", "--quiet"), self.env)
+        said = run((*self.log_argv(6, follow=False), "--output=cat"), self.env)
         return tuple(said.out.strip().splitlines())
 
 

@@ -7,7 +7,7 @@ Rules kept here:
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -23,6 +23,9 @@ USER_UNIT, SYSTEM_UNIT, AGENT = "systemd/nemod.service", "systemd/nemod-system.s
 LABEL = "ai.nemod.agent"
 #: Where `ProtectHome=yes` shows nothing.
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+
+#: What is mounted here or above is a part of the system and not a drive that comes and goes.
+_SYSTEM_PARTS = tuple(map(Path, ("/home", "/root", "/usr", "/etc", "/opt", "/var/lib", "/srv/nemod", "/run/user")))
 
 _HEAD = """\
 # Written by "nemod service install", which writes it anew after a change of the installation or of the folders.
@@ -57,14 +60,27 @@ class Needs:
     groups: tuple[str, ...] = ()  # those of this machine that may use one
 
 
-def needs(config: Config, groups: tuple[str, ...] = ()) -> Needs:
-    """What a config's folders ask for; `groups` are those of the machine whose members may use a graphics card."""
+def needs(config: Config, *, groups: tuple[str, ...] = (), mount_points: Iterable[Path] = ()) -> Needs:
+    """What a config's folders ask for.
+
+    Args:
+        config: whose folders.
+        groups: those of the machine whose members may use a graphics card.
+        mount_points: of the machine's disks and shares. A drive is asked for as a whole: a folder of it would be mounted a
+            second time in the sandbox, and stay there when the drive is unmounted or mounted anew.
+    """
+    drives = {point for point in mount_points if not any(part.is_relative_to(point) for part in _SYSTEM_PARTS)}
     return Needs(
-        places=outermost(place for folder in config.folders for place in places_of(folder)),
+        places=outermost(_drive(place, drives) for folder in config.folders for place in places_of(folder)),
         network=not config.folders or bool(config.notify.urls) or any(map(_goes_out, config.folders)),
         hardware=any(folder.preset.encoder is not Encoder.SOFTWARE for folder in config.folders),
         groups=groups,
     )
+
+
+def _drive(place: Path, drives: Collection[Path]) -> Path:
+    """The drive that holds a place, the innermost; the place itself where it lies on the system's own disks."""
+    return next((around for around in (place, *place.parents) if around in drives), place)
 
 
 def _goes_out(folder: Folder) -> bool:

@@ -42,8 +42,12 @@ def away(places: Iterable[Path], known: Mapping[Path, Path]) -> frozenset[Path]:
 
 
 def is_away(found: Iterable[Mount], real: Path, known: Path | None) -> bool:
-    """Whether a place would lie on its drive if that were mounted, which it is not."""
-    return known is not None and real.is_relative_to(known) and all(mount.mount_point != known for mount in found)
+    """Whether a place would lie on its drive if that were mounted, which it is not.
+
+    A service's sandbox mounts the bare folder on itself: that is no drive.
+    """
+    there = any(mount.whole and mount.mount_point == known for mount in found)
+    return known is not None and real.is_relative_to(known) and not there
 
 
 def drive(found: Iterable[Mount], real: Path) -> Path | None:

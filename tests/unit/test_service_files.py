@@ -48,6 +48,9 @@ ODD = [
 ]
 
 
+PLACES = {"a": "/mnt/nas/in", "b": "/srv/x", "c": "/home/a/in", "d": "/home/a/stick/in", "e": "/var/x", "f": "/mnt/nas/deep/in"}
+
+
 def config(*folders: Folder) -> Config:
     return Config(file=Path("/etc/nemod/config.toml"), folders=folders)
 
@@ -115,6 +118,17 @@ def test_the_places_of_a_config_are_named_once_and_those_within_others_not_at_al
     asked = units.needs(config(FOLDER, more))
     assert asked.places == (Path("/srv/in"), Path("/srv/old"), Path("/srv/bad"))
     assert units.outermost([Path("/srv/a/b"), Path("/srv/ab"), Path("/srv/a")]) == (Path("/srv/ab"), Path("/srv/a"))
+
+
+def test_a_drive_is_named_as_a_whole_and_a_part_of_the_system_is_not() -> None:
+    """A folder of a drive would be mounted a second time in the sandbox, and stay there when the drive goes."""
+    away = [
+        replace(FOLDER, name=n, inbox=Path(p), outbox=Path(p, "done"), originals=Path("/mnt/nas/old"))
+        for n, p in PLACES.items()
+    ]
+    mount_points = [Path(p) for p in ("/", "/home", "/srv", "/var", "/mnt/nas", "/mnt/nas/deep", "/home/a/stick")]
+    asked = ["/mnt/nas", "/srv/x", "/home/a/in", "/home/a/stick", "/var/x"]
+    assert units.needs(config(*away), mount_points=mount_points).places == tuple(map(Path, asked))
 
 
 def test_a_machine_of_private_folders_has_no_network() -> None:
