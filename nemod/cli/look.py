@@ -1,10 +1,7 @@
-"""Commands that only look: status, presets, limits and doctor; `check` has a file of its own."""
+"""Commands that only look: status, presets, limits; `check` and `doctor` have files of their own."""
 
-import asyncio
-import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import typer
 
@@ -21,13 +18,11 @@ from nemod.cli.common import (
     say,
     scene,
 )
-from nemod.cli.exits import ExitCode
 from nemod.config.builtin import platforms
 from nemod.config.model import Config, Preset
 from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
 from nemod.daemon.resting import pause_view
-from nemod.host import doctor as host
 from nemod.job import JobState
 from nemod.text import safe
 from nemod.views import (
@@ -42,7 +37,6 @@ from nemod.views import (
     jobs_sheet,
     limit_text,
     places_sheet,
-    tilde,
 )
 
 
@@ -57,7 +51,6 @@ def register(app: typer.Typer) -> None:
     )(check)
     app.command(epilog="\b\nExamples:\n  nemod presets\n  nemod presets --json | jq '.[].name'")(presets)
     app.command(epilog="\b\nExamples:\n  nemod limits\n  nemod limits --json")(limits)
-    app.command(epilog="\b\nExamples:\n  nemod doctor\n  nemod doctor --json")(doctor)
 
 
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
@@ -170,29 +163,3 @@ def limits(as_json: JsonOption = False) -> None:
             ),
         )
     )
-
-
-def doctor(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Look at all that nemod needs, and say what to do.
-
-    Exit code 1: something is wrong.
-    """
-    where = places(config)
-    findings = asyncio.run(
-        host.examine(where.config, where.state, home=where.home, env=where.env, program=Path(sys.executable))
-    )
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        print_sheet(
-            Sheet(
-                columns=("", "LOOKED AT", "FOUND", "WHAT TO DO"),
-                rows=tuple(("ok" if f.ok else "!!", safe(f.what), _short(f.found, where.home), safe(f.todo)) for f in findings),
-            )
-        )
-    if not all(finding.ok for finding in findings):
-        raise typer.Exit(ExitCode.FAILED)
-
-
-def _short(found: str, home: Path) -> str:
-    return tilde(found, home) if found.startswith("/") else safe(found)

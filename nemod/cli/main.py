@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from nemod.cli import account, ask, compress, config, folders, health, jobs, look, notify, pause, run, sandbox, service
+from nemod.cli import account, ask, compress, config, doctor, folders, health, jobs, look, notify, pause, run, sandbox, service
 from nemod.cli.common import complain, say, tell
 from nemod.cli.exits import ExitCode, Stop, epilog
 from nemod.cli.identity import become
@@ -59,7 +59,7 @@ def _root(
     """Nothing of its own: commands follow."""
 
 
-for module in (run, compress, look, health, config, jobs, ask, folders, pause, notify, service, account, sandbox):
+for module in (run, compress, look, doctor, health, config, jobs, ask, folders, pause, notify, service, account, sandbox):
     module.register(app)
 
 

@@ -6,6 +6,7 @@ The order matters: config, folders, lock, ledger. Whoever does not get the lock 
 import asyncio
 import os
 import signal
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from nemod import durable, logs
 from nemod.cli import story
 from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell
 from nemod.cli.detail import detail_now
+from nemod.cli.doctor import examine
 from nemod.cli.engines import Workshop
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.identity import unknown_zone
@@ -25,6 +27,7 @@ from nemod.config.prepare import prepare, stops
 from nemod.config.problem import Problem
 from nemod.config.write import write_default
 from nemod.daemon.locks import Busy, Seat, daemon_runs
+from nemod.daemon.outside import Outside
 from nemod.daemon.service import Ending, Outcome, Service, open_ledger
 from nemod.engines.local.tools import find_ffmpeg
 from nemod.host.notify import Notifier
@@ -155,8 +158,11 @@ def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
         seat=seat,
         available=workshop.available,
         once=once,
-        describe=detail_now,
-        watcher=None if once or not notifier.listening else notifier,
+        outside=Outside(
+            watcher=None if once or not notifier.listening else notifier,
+            describe=detail_now,
+            around=partial(_around, where),
+        ),
     )
     live = settings.log_format != "json"
 
@@ -179,6 +185,12 @@ def _serve(config: Config, where: Places, seat: Seat, *, once: bool) -> Outcome:
                 await asyncio.gather(shower, return_exceptions=True)
 
     return asyncio.run(serve())
+
+
+async def _around(where: Places) -> list[dict[str, object]]:
+    """What the doctor finds from where the daemon is, in a service with less rights than a terminal."""
+    # In a thread with a loop of its own: disks may not answer, and the daemon's loop waits for nobody.
+    return [asdict(finding) for finding in await asyncio.to_thread(lambda: asyncio.run(examine(where)))]
 
 
 def _reread(where: Places) -> Config | tuple[Problem, ...]:

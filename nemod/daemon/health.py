@@ -1,4 +1,6 @@
-"""Whether the daemon of a state folder works: it is asked through a socket there, and answers once its work loop has turned.
+"""How the daemon of a state folder is: it is asked through a socket there, and answers once its work loop has turned.
+
+Asked for what it sees of the machine, it looks around from where it is, with the rights that its service gives it.
 
 Rules kept here:
 - an answer is made at the moment of the question: no file grows old, no clock is read, and no disk is kept awake meanwhile;
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nemod import logs
 from nemod.daemon.locks import daemon_runs
@@ -33,9 +36,13 @@ log = logs.get(__name__)
 FILE = "health.sock"
 #: How long the work loop may take to turn, and how long an answer is awaited: a little longer.
 TURN_S, ANSWER_S = 8.0, 10.0
+#: How long looking around may take: disks and networks may not answer.
+AROUND_S = 120.0
+#: What is asked for beside health, and how long a question takes to arrive.
+AROUND, QUESTION_S = b"around", 2.0
 #: The longest name that a socket may have on every system, its closing zero left out (sys/un.h: 104 on macOS, 108 on Linux).
 _NAME_BYTES = 103
-_ANSWER_BYTES = 64 * 1024
+_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class State(StrEnum):
@@ -67,10 +74,13 @@ class Health:
 class Answers:
     """The daemon's side."""
 
-    def __init__(self, state: Path, look: Callable[[], Awaitable[Health]]) -> None:
-        """Answer with what `look` finds; nothing is there before `open`."""
+    def __init__(
+        self, state: Path, look: Callable[[], Awaitable[Health]], around: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
+        """Answer with what `look` finds, or with what can be seen `around`, as JSON; nothing is there before `open`."""
         self._state = state
         self._look = look
+        self._around = around
         self._place: Path | None = None
         self._server: asyncio.Server | None = None
 
@@ -90,9 +100,16 @@ class Answers:
             with suppress(OSError):
                 await asyncio.to_thread(self._place.unlink)
 
-    async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        health = await self._look()
-        said = {"state": health.state.value, "pid": os.getpid(), "doing": health.doing}
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = b""
+        with suppress(TimeoutError, OSError):
+            asked = await asyncio.wait_for(reader.read(len(AROUND)), QUESTION_S)
+        said: object
+        if asked == AROUND and self._around is not None:
+            said = await self._around()
+        else:
+            health = await self._look()
+            said = {"state": health.state.value, "pid": os.getpid(), "doing": health.doing}
         with suppress(OSError):  # who asked has gone
             writer.write(json.dumps(said).encode("ascii"))
             await writer.drain()
@@ -102,16 +119,31 @@ class Answers:
 
 def ask(state: Path) -> Health:
     """How the daemon of a state folder is."""
+    raw = _said(state, b"", ANSWER_S)
+    if isinstance(raw, Health):
+        return raw
+    try:
+        return Health(state=State(raw["state"]), pid=int(raw["pid"]), doing=str(raw["doing"]))
+    except (ValueError, KeyError, TypeError):
+        return Health(state=State.SILENT)
+
+
+def around(state: Path) -> Any | Health:
+    """What the daemon of a state folder sees from where it is; its health where it says nothing."""
+    return _said(state, AROUND, AROUND_S)
+
+
+def _said(state: Path, question: bytes, patience_s: float) -> Any | Health:
     refused = False
     for place in _places(state):
         try:
             if place.parent == state or _ours(place.parent, state):
-                return _asked(place)
+                return _asked(place, question, patience_s)
         except PermissionError:
             refused = True
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             continue  # none there, or one that is left of a dead daemon
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError):
             return Health(state=State.SILENT)  # also a full queue, or one that was killed meanwhile
     try:
         os.close(os.open(state / "daemon.lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
@@ -124,15 +156,16 @@ def ask(state: Path) -> Health:
     return Health(state=State.ABSENT)
 
 
-def _asked(place: Path) -> Health:
+def _asked(place: Path, question: bytes, patience_s: float) -> Any:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as line, _address(place) as address:
-        line.settimeout(ANSWER_S)
+        line.settimeout(patience_s)
         line.connect(address)
+        line.sendall(question)
+        line.shutdown(socket.SHUT_WR)
         said = b""
-        while (more := line.recv(4096)) and len(said) < _ANSWER_BYTES:
+        while (more := line.recv(65536)) and len(said) < _ANSWER_BYTES:
             said += more
-    raw = json.loads(said)
-    return Health(state=State(raw["state"]), pid=int(raw["pid"]), doing=str(raw["doing"]))
+    return json.loads(said)
 
 
 def _listen(state: Path) -> tuple[Path, socket.socket] | str:

@@ -5,7 +5,7 @@ the next one; a loop that waits for room on the ledger's disk is well, too: a ne
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -31,8 +31,10 @@ class Watcher(Protocol):
 class Pulse:
     """What the watcher hears, without one nothing, and what is answered to `nemod health`."""
 
-    def __init__(self, watcher: Watcher | None, state: Path | None = None) -> None:
-        """Nothing is said yet; without a state folder nobody can ask."""
+    def __init__(
+        self, watcher: Watcher | None, state: Path | None = None, around: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
+        """Nothing is said yet; without a state folder nobody can ask, not even what is `around`."""
         self._watcher = watcher
         self._turned = True
         self._turn = asyncio.Event()  # set by each beginning of the work loop
@@ -40,7 +42,7 @@ class Pulse:
         self._prod: Callable[[], None] = lambda: None
         self._waits: Callable[[], bool] = lambda: False
         self._status: Callable[[], str] = str
-        self._answers = None if state is None else Answers(state, self._look)
+        self._answers = None if state is None else Answers(state, self._look, around)
 
     def turned(self) -> None:
         """The work loop is at its beginning again."""

@@ -29,14 +29,15 @@ from nemod.daemon.inlets import Inlets
 from nemod.daemon.letters import Letters
 from nemod.daemon.locks import Busy, Seat
 from nemod.daemon.once import worked_off
-from nemod.daemon.pulse import Pulse, Watcher
+from nemod.daemon.outside import Outside
+from nemod.daemon.pulse import Pulse
 from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
 from nemod.daemon.signals import listen
 from nemod.daemon.timers import Timers
 from nemod.engines.base import EngineName
 from nemod.failure import NemodError
-from nemod.herald.herald import Describe, Herald
+from nemod.herald.herald import Herald
 from nemod.intake.mounts import file_system
 from nemod.job import JobId, JobState, Lane, Move
 from nemod.ledger.desk import Desk
@@ -106,8 +107,7 @@ class Service:
         available: Callable[[Folder], frozenset[EngineName]] | None = None,
         seat: Seat | None = None,
         once: bool = False,
-        watcher: Watcher | None = None,
-        describe: Describe = lambda _ledger, _job: None,
+        outside: Outside | None = None,
     ) -> None:
         """Prepare; nothing is touched before `run`.
 
@@ -120,8 +120,7 @@ class Service:
             available: which engines a folder may use; None: any.
             seat: held by the caller for as long as this runs; looked after here.
             once: end when nothing is left that could be done now.
-            watcher: whoever wants to hear that it is well.
-            describe: what a folder's own program is told of a job; nothing is told of one that it knows nothing of.
+            outside: whoever listens and asks.
         """
         self.config = config
         self.board = Board(state / board_file.FILE)
@@ -131,8 +130,8 @@ class Service:
         self._reread = reread
         self._seat = seat
         self._once = once
-        self._pulse = Pulse(watcher, state)
-        self._describe = describe
+        self._outside = outside or Outside()
+        self._pulse = Pulse(self._outside.watcher, state, self._outside.around)
         self._running: dict[JobId, _Held] = {}
         self._failed = 0
         self._work = asyncio.Event()
@@ -156,7 +155,7 @@ class Service:
         desk = Desk(open_ledger(self._state), patient=not self._once)
         inlets = Inlets(desk, self._timers, loop, arrived=self._work.set)
         herald = self._herald = Herald(
-            desk, config=lambda: self.config, describe=self._describe, env=os.environ, free=self._work.set
+            desk, config=lambda: self.config, describe=self._outside.describe, env=os.environ, free=self._work.set
         )
         try:
             await self._pulse.open()

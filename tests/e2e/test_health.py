@@ -117,3 +117,18 @@ def test_somebody_elses_socket_is_not_believed(tmp_path: Path, monkeypatch: pyte
         line.listen()
         os.chown(place.parent, 65534, 65534)
         assert ask(state).state is State.ABSENT
+
+
+def test_the_daemon_looks_around_from_where_it_is(own: Machine) -> None:
+    """With its own config and rights, while it works on; without a daemon nobody can be asked."""
+    own.folder("in")
+    nobody = own.nemod("doctor", "--service")
+    assert nobody.returncode == 1
+    assert "cannot be asked: it is absent" in nobody.stderr
+    own.start()
+    done = own.nemod("doctor", "--service", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {finding["what"]: finding["found"] for finding in json.loads(done.stdout)}
+    assert found["daemon"] == "running"
+    assert f"{own.home / 'in'} on " in found["folder in"]
+    assert asked(own, WELL)["state"] == "working"
