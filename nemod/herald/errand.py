@@ -116,7 +116,8 @@ async def _end(process: Process) -> None:
         with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of zombies only
             os.killpg(process.pid, number)
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), GRACE_S)
+            async with asyncio.timeout(GRACE_S):
+                await process.wait()
 
 
 async def _feed(pipe: int, given: bytes) -> None:

@@ -40,6 +40,8 @@ TRIES_MOST = 3
 REST_FIRST_S, REST_MOST_S, SENDS_MOST = 60.0, 3600.0, 12
 #: How often it is looked for holds that have become news by lasting.
 LOOK_EVERY_S = 60.0
+#: How long a stop waits for messages that are on their way.
+FAREWELL_S = 2.0
 #: How long a single run waits for what is still to be told.
 LAST_S = 300.0
 
@@ -113,8 +115,9 @@ class Herald:
                 rest_s = LOOK_EVERY_S
             if self._last is not None:
                 self._free()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), rest_s)
+            with suppress(TimeoutError):  # wait_for would lose a cancellation that comes together with a poke
+                async with asyncio.timeout(rest_s):
+                    await self._wake.wait()
 
     async def through(self) -> bool:
         """Whether a single run has told what it could; from the first time that this is asked, nothing waits for more."""
@@ -135,10 +138,16 @@ class Herald:
         return not any(one.channel in hearing for one in await self._desk(Ledger.addresses_due))
 
     async def close(self) -> None:
-        """End what is under way; it is told again by the next start."""
-        for task in self._under_way.values():
+        """End what is under way; it is told again by the next start. A message that is nearly told should not be told twice."""
+        messages = {task for key, task in self._under_way.items() if key.startswith(_MARK)}
+        programs = set(self._under_way.values()) - messages
+        for task in programs:
             task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        if messages:
+            await asyncio.wait(messages, timeout=FAREWELL_S)
+        for task in messages:
+            task.cancel()
+        await asyncio.gather(*programs, *messages, return_exceptions=True)
 
     # -- what is to be done now -------------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from nemod.ledger.beside import HoldRow
 from nemod.logs import redact
 from nemod.text import safe
 
-#: So many of each kind are named, with so much of their names and reasons: some services take 2,000 characters.
-SHOWN = 4
+#: So many of each kind are named, or fewer when their names and reasons are long: some services take 2,000 characters.
+SHOWN, BODY_MOST = 4, 1_700
 NAME_MOST, REASON_MOST, HINT_MOST = 60, 140, 120
 #: In the order in which a person wants to know.
 EVENTS = ("failed", "parked", "done")
@@ -60,7 +60,9 @@ def message(counts: Mapping[str, int], first: Sequence[Happened], holds: Sequenc
         return _alone(first, holds, grade)
     parts = [f"{counts[event]} {_HEADS[event][counts[event] != 1]}" for event in EVENTS if counts.get(event)]
     parts += [f"{len(holds)} held"] if holds else []
-    return Message(title=f"nemod: {', '.join(parts)}", body="\n".join(_lines(counts, first, holds)), grade=grade)
+    bodies = ("\n".join(_lines(counts, first, holds, shown)) for shown in range(SHOWN, -1, -1))
+    body = next((body for body in bodies if len(body) <= BODY_MOST), "More: nemod status")
+    return Message(title=f"nemod: {', '.join(parts)}", body=body, grade=grade)
 
 
 def trial() -> Message:
@@ -78,9 +80,9 @@ def _alone(first: Sequence[Happened], holds: Sequence[HoldRow], grade: str) -> M
     return Message(title="nemod: a job has ended", body="More: nemod jobs list", grade=grade)
 
 
-def _lines(counts: Mapping[str, int], first: Sequence[Happened], holds: Sequence[HoldRow]) -> Iterator[str]:
+def _lines(counts: Mapping[str, int], first: Sequence[Happened], holds: Sequence[HoldRow], shown: int) -> Iterator[str]:
     for event in EVENTS:
-        named = [one for one in first if one.event == event][:SHOWN]
+        named = [one for one in first if one.event == event][:shown]
         if not counts.get(event):
             continue
         yield f"{counts[event]} {_HEADS[event][counts[event] != 1]}:"
@@ -91,10 +93,10 @@ def _lines(counts: Mapping[str, int], first: Sequence[Happened], holds: Sequence
         if (more := counts[event] - len(named)) > 0:
             yield f"- and {more} more"
         yield f"More: nemod jobs list --state {event}"
-    for hold in holds[:SHOWN]:
+    for hold in holds[:shown]:
         yield " ".join([f"{_who(hold)} is held:", *_held(hold)])
-    if len(holds) > SHOWN:
-        yield f"and {len(holds) - SHOWN} more are held. More: nemod status"
+    if len(holds) > shown:
+        yield f"and {len(holds) - shown} more are held. More: nemod status"
 
 
 def _why(one: Happened) -> list[str]:
