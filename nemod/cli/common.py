@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nemod import durable
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.builtin import builtin_presets
 from nemod.config.model import Config, Preset
@@ -200,6 +201,22 @@ def alone(state: Path, ledger: Ledger) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+@contextmanager
+def using(state: Path) -> Iterator[None]:
+    """A state folder that is made, for its owner alone, if it is not there.
+
+    Raises:
+        Stop: it cannot be used.
+    """
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.sync_way(state)  # what it will know must not be lost with its name
+        yield
+    except OSError as error:
+        what = f"The state folder {state} cannot be used: {error.strerror}."
+        raise Stop(ExitCode.USAGE, what, hint="Make it writable, or set NEMOD_STATE_DIR to another place.") from error
 
 
 def tell_daemon(state: Path, verb: str) -> None:

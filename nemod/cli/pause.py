@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nemod.cli.common import ConfigOption, JsonOption, Places, places, print_json, say
+from nemod.cli.common import ConfigOption, JsonOption, Places, places, print_json, say, using
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config
 from nemod.config.problem import did_you_mean
@@ -60,8 +60,9 @@ def resume(folder: _Folder = None, as_json: JsonOption = False, config: ConfigOp
 @contextmanager
 def _ledger(where: Places, folder: str | None) -> Iterator[Ledger]:
     """The ledger, made if there is none yet; a folder that is named must be known, by the config or by a pause."""
-    where.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with closing(open_ledger(where.state)) as ledger, speaking(ledger):
+    with using(where.state):
+        ledger = open_ledger(where.state)
+    with closing(ledger), speaking(ledger):
         settings = where.read()
         names = {p.folder for p in ledger.pauses()} - {EVERY}
         if isinstance(settings, Config):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import typer
 
-from nemod import durable, logs
+from nemod import logs
 from nemod.cli import story
-from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell
+from nemod.cli.common import ConfigOption, Places, existing_ledger, places, say, tell, using
 from nemod.cli.detail import detail_now
 from nemod.cli.doctor import examine
 from nemod.cli.engines import Workshop
@@ -123,12 +123,8 @@ def _work(where: Places, *, once: bool) -> Outcome:
 
 def _seat(state: Path) -> Seat:
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        durable.sync_way(state)  # what it will know must not be lost with its name
-        return Seat(state)
-    except OSError as error:
-        what = f"The state folder {state} cannot be used: {error.strerror}."
-        raise Stop(ExitCode.USAGE, what, hint="Make it writable, or set NEMOD_STATE_DIR to another place.") from error
+        with using(state):
+            return Seat(state)
     except Busy as busy:
         runs = "See what it does with: nemod status. It reads a changed config on SIGHUP."
         raise Stop(ExitCode.RUNNING, str(busy), hint=runs if daemon_runs(state) else "Try again in a moment.") from busy
