@@ -2,7 +2,7 @@
 
 Rules kept here:
 - a command that is started as the superuser with PUID becomes that user for good, its children and `nemod health` with it;
-- in a container (NEMOD_WATCH is set there) it works as the superuser only when PUID=0 says so;
+- in a container (NEMOD_WATCH_DIR is set there) it works as the superuser only when PUID=0 says so;
 - of the folders that were mounted an empty one that belongs to the superuser, as engines make them, is handed over; nothing
   else changes its owner;
 - the first process of a container has no default answer to SIGTERM: it gets one, for the time until the daemon has its own.
@@ -39,7 +39,7 @@ def become(env: Mapping[str, str]) -> None:
     if user is None:
         if group is not None:
             raise Stop(ExitCode.USAGE, "PGID is set without PUID.", hint="Set both, or leave out both.")
-        if os.geteuid() == 0 and "NEMOD_WATCH" in env:
+        if os.geteuid() == 0 and "NEMOD_WATCH_DIR" in env:
             what = "This container runs as root, and nobody has said that nemod should."
             raise Stop(
                 ExitCode.USAGE, what, hint='Set PUID and PGID, or start it as a user: user: "1000:1000". See the README.'
@@ -75,9 +75,9 @@ def _wanted(env: Mapping[str, str]) -> tuple[int | None, int | None]:
 
 
 def _mounted(env: Mapping[str, str]) -> Iterator[Path]:
-    if "NEMOD_WATCH" not in env:
+    if "NEMOD_WATCH_DIR" not in env:
         return  # no container: what root has made is root's
-    places = [Path(env[key]) for key in ("NEMOD_WATCH", "NEMOD_OUTPUT") if env.get(key)]
+    places = [Path(env[key]) for key in ("NEMOD_WATCH_DIR", "NEMOD_OUTPUT_DIR") if env.get(key)]
     yield from places
     if env.get("NEMOD_CONFIG"):
         yield Path(env["NEMOD_CONFIG"]).parent

@@ -69,7 +69,7 @@ def run(config: ConfigOption = None) -> None:
     if zone := unknown_zone(where.env):
         tell(zone)
     # A container names the place of a config that is not there yet.
-    if (not where.named or "NEMOD_WATCH" in where.env) and not where.config.exists():
+    if (not where.named or "NEMOD_WATCH_DIR" in where.env) and not where.config.exists():
         _write_first(where)
         say(f"A first config is written: {tilde(where.config, where.home)}")
     outcome = _work(where, once=False)

@@ -34,7 +34,7 @@ _INBOX = re.compile(r'^inbox = "~/Compress/(?P<name>[^"]+)"$', re.MULTILINE)
 def write_default(file: Path, env: Mapping[str, str] = _NO_ENV) -> None:
     """Write the commented default configuration, for its owner's eyes only; FileExistsError when there is one already.
 
-    In a container its folders lie where NEMOD_WATCH and NEMOD_OUTPUT say.
+    In a container its folders lie where NEMOD_WATCH_DIR and NEMOD_OUTPUT_DIR say.
     """
     text = shared_file("config/nemod.toml").read_text(encoding="utf-8")
 
@@ -47,7 +47,7 @@ def write_default(file: Path, env: Mapping[str, str] = _NO_ENV) -> None:
 
 def default_places(name: str, env: Mapping[str, str]) -> Mapping[str, Path]:
     """Where the inbox of a new folder lies unless somebody says otherwise, and in a container its outbox."""
-    watch, output = env.get("NEMOD_WATCH"), env.get("NEMOD_OUTPUT")
+    watch, output = env.get("NEMOD_WATCH_DIR"), env.get("NEMOD_OUTPUT_DIR")
     if not watch:
         return {"inbox": Path("~", "Compress", name)}
     return {"inbox": Path(watch, name), **({"outbox": Path(output, name)} if output else {})}

@@ -50,8 +50,8 @@ def test_root_becomes_whom_it_is_told_to_be_and_cannot_go_back(tmp_path: Path) -
     assert isinstance(others, list)
     assert 0 not in others
     assert who(tmp_path, PUID=str(USER))[0][:3] == [0, [USER] * 3, [USER] * 3]
-    assert who(tmp_path, PUID="0", PGID="0", NEMOD_WATCH="/watch")[0][:3] == [0, [0] * 3, [0] * 3]
-    refused, said = who(tmp_path, NEMOD_WATCH="/watch")
+    assert who(tmp_path, PUID="0", PGID="0", NEMOD_WATCH_DIR="/watch")[0][:3] == [0, [0] * 3, [0] * 3]
+    refused, said = who(tmp_path, NEMOD_WATCH_DIR="/watch")
     assert refused[0] == ExitCode.USAGE
     assert "Set PUID and PGID" in said
 
@@ -64,7 +64,7 @@ def test_only_empty_folders_of_roots_are_handed_over(tmp_path: Path) -> None:
         folder.mkdir()
     (output / "a.mp4").touch()
     os.chown(config, 7, 7)
-    mounts = {"NEMOD_WATCH": str(watch), "NEMOD_OUTPUT": str(output), "NEMOD_CONFIG": str(config / "config.toml")}
+    mounts = {"NEMOD_WATCH_DIR": str(watch), "NEMOD_OUTPUT_DIR": str(output), "NEMOD_CONFIG": str(config / "config.toml")}
     who(tmp_path, PUID=str(USER), PGID=str(GROUP), **mounts)
     assert [folder.stat().st_uid for folder in (watch, output, config)] == [USER, 0, 7]
     assert watch.stat().st_gid == GROUP
@@ -116,17 +116,21 @@ def test_a_time_zone_that_there_is_not(zone: str) -> None:
 
 
 def test_a_container_gets_a_config_for_its_folders(tmp_path: Path) -> None:
-    """Inboxes below NEMOD_WATCH, outboxes below NEMOD_OUTPUT; folders that are added as well; else all is as everywhere."""
+    """Inboxes below NEMOD_WATCH_DIR, outboxes below NEMOD_OUTPUT_DIR; those of folders that are added, too."""
     file = tmp_path / "config" / "config.toml"
-    mounts = {"NEMOD_WATCH": str(tmp_path / 'wa"tch'), "NEMOD_OUTPUT": str(tmp_path / "output"), "NEMOD_CONFIG": str(file)}
+    mounts = {
+        "NEMOD_WATCH_DIR": str(tmp_path / 'wa"tch'),
+        "NEMOD_OUTPUT_DIR": str(tmp_path / "output"),
+        "NEMOD_CONFIG": str(file),
+    }
     mine = {"PUID": str(os.geteuid()), "PGID": str(os.getegid())}
-    for name in ("NEMOD_WATCH", "NEMOD_OUTPUT"):
+    for name in ("NEMOD_WATCH_DIR", "NEMOD_OUTPUT_DIR"):
         Path(mounts[name]).mkdir()
     assert who(tmp_path, "once", **mounts, **mine)[0][0] == ExitCode.USAGE, "once writes none"
     assert who(tmp_path, "init", **mounts, **mine)[0][0] == 0
     assert who(tmp_path, "folders", "add", "phone", "-p", "whatsapp", **mounts, **mine)[0][0] == 0
     assert who(tmp_path, "once", **mounts, **mine)[0][0] == 0
     names = {"discord", "discord-10mb", "gmail", "phone"}
-    assert {path.name for path in Path(mounts["NEMOD_WATCH"]).iterdir()} == names
-    assert {path.name for path in Path(mounts["NEMOD_OUTPUT"]).iterdir()} == names
-    assert not list(Path(mounts["NEMOD_WATCH"]).glob("*/done"))
+    assert {path.name for path in Path(mounts["NEMOD_WATCH_DIR"]).iterdir()} == names
+    assert {path.name for path in Path(mounts["NEMOD_OUTPUT_DIR"]).iterdir()} == names
+    assert not list(Path(mounts["NEMOD_WATCH_DIR"]).glob("*/done"))

@@ -93,6 +93,21 @@ def test_a_credential_that_cannot_be_used_is_told_and_nothing_else_is_used_inste
     assert "two words" not in str(told.value)
 
 
+def test_a_file_may_hold_the_token_of_the_environment(tmp_path: Path) -> None:
+    """As containers hand over secrets; NEMO_TOKEN itself wins, and a file that gives none is told, never passed over."""
+    account(tmp_path).keep_given(GIVEN, now=NOW)
+    file = tmp_path / "secret"
+    with pytest.raises(AccountError, match="NEMO_TOKEN_FILE"):
+        account(tmp_path, NEMO_TOKEN_FILE=str(file)).current(now=NOW, anonymous=True)
+    file.write_text(" \n")
+    with pytest.raises(AccountError, match="it is empty"):
+        account(tmp_path, NEMO_TOKEN_FILE=str(file)).current(now=NOW, anonymous=True)
+    file.write_text("nmv_usr_f\n")
+    found = account(tmp_path, NEMO_TOKEN_FILE=str(file)).current(now=NOW, anonymous=True)
+    assert (token_of(found), found and found.origin) == ("nmv_usr_f", Origin.ENVIRONMENT)
+    assert token_of(account(tmp_path, NEMO_TOKEN=ENV, NEMO_TOKEN_FILE=str(file)).current(now=NOW, anonymous=True)) == ENV
+
+
 @pytest.mark.parametrize("text", [f" {ENV}\n", f"\r\n{ENV}\t"])
 def test_blanks_around_a_token_in_the_environment_do_not_count(tmp_path: Path, text: str) -> None:
     """Files with secrets end with a newline; an empty one is none."""

@@ -95,20 +95,21 @@ class Account:
         self._file = file
         self._origin = _origin(api_url)
         self._token = env.get("NEMO_TOKEN", "").strip()
+        self._token_file = env.get("NEMO_TOKEN_FILE", "").strip()
         self._credentials = env.get("CREDENTIALS_DIRECTORY", "")
         self._named_client = env.get("NEMO_CLIENT_ID", "").strip()
         # The second place is for services whose home cannot be written to.
         self._client_files = (home / ".config" / "nemovideo" / "client_id", file.parent / "client_id")
 
     def current(self, *, now: float, anonymous: bool) -> Credentials | None:
-        """What to use: NEMO_TOKEN, else a service's credential, the stored token, or a valid anonymous one, if allowed.
+        """What to use: NEMO_TOKEN or its file, else a credential, a stored token, or a valid anonymous one, if allowed.
 
         Raises:
-            AccountError: NEMO_TOKEN, the credential or the account's file cannot be used.
+            AccountError: NEMO_TOKEN, its file, the credential or the account's file cannot be used.
         """
         entry = self._entry()
-        if self._token:
-            return _credentials(_word(self._token, "NEMO_TOKEN"), Origin.ENVIRONMENT, entry)
+        if given := self._given():
+            return _credentials(_word(given, "NEMO_TOKEN"), Origin.ENVIRONMENT, entry)
         if handed := self._handed():
             return _credentials(_word(handed, f"The credential {CREDENTIAL}"), Origin.CREDENTIAL, entry)
         if entry.given is not None:
@@ -152,7 +153,7 @@ class Account:
     def _learn(self, *, user: str, proven: bool) -> None:
         entry = self._entry()
         kept = entry.given or entry.anonymous
-        token = self._token or self._handed() or (kept.token if kept is not None else "")
+        token = self._given() or self._handed() or (kept.token if kept is not None else "")
         key = _hash(token)
         known = entry.facts.get(key, _Facts())
         told = _Facts(user=user or known.user, proven=proven or known.proven)
@@ -226,6 +227,21 @@ class Account:
         """Be the only process that asks for a token; BlockingIOError without `wait` when another one does."""
         with locked(self._file.with_name(f"{self._file.name}.asking"), wait=wait):
             yield
+
+    def _given(self) -> str:
+        """The token of the environment, itself or in the file that it names, as containers hand over secrets; "" for none."""
+        if self._token or not self._token_file:
+            return self._token
+        why = "it is empty"
+        try:
+            with Path(self._token_file).open("rb") as handle:
+                if token := handle.read(_MOST_BYTES).decode("utf-8", "surrogateescape").strip():
+                    return token
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+        detail = f"NEMO_TOKEN_FILE names {self._token_file}, which gives no token: {why}."
+        hint = "Put the token into that file, readable for the user that nemod runs as, or unset NEMO_TOKEN_FILE."
+        raise AccountError(Failure(kind=Kind.CREDENTIALS, detail=detail, hint=hint))
 
     def _handed(self) -> str:
         """The token that the service manager hands over; "" when there is none, or an empty one."""
