@@ -23,6 +23,7 @@ from nemod.cli.pause import pause, resume
 from nemod.config.prepare import prepare
 from nemod.config.write import add_folder, default_places, remove_folder
 from nemod.daemon.mailbox import Verb
+from nemod.host.services import too_narrow
 from nemod.views import fields, folder_view, folders_sheet, tilde
 
 
@@ -88,6 +89,8 @@ def add(
         written.unlink()
         raise Stop(ExitCode.USAGE, *map(str, problems))
     tell_daemon(where.state, Verb.RELOAD)
+    for line in too_narrow(home=where.home, env=where.env):
+        tell(line)
     if as_json:
         print_json({"file": str(written), **fields(folder_view(folder))})
     else:

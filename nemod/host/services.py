@@ -38,6 +38,14 @@ def behind(manager: Systemd, home: Path) -> tuple[str, ...]:
     return (*missing, f"Bring it up to date with: {again}") if missing else ()
 
 
+def too_narrow(*, home: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    """As `behind`, of the unit that runs for this person, or for the service's user; none where none is installed."""
+    try:
+        return behind(systemd(system=home == SYSTEM_HOME, env=env, home=home), home)
+    except OSError:
+        return ()  # none is there, or it is masked
+
+
 def _unit(manager: Systemd, home: Path) -> Finding:
     what = "service, the machine's" if manager.system else "service, yours"
     flag = " --system" if manager.system else ""

@@ -264,6 +264,20 @@ def test_root_is_told_to_install_for_the_machine_or_as_itself(nemod: Callable[..
     assert "install --system" in ran.err
 
 
+def test_a_folder_that_the_service_cannot_serve_as_it_is_is_told_when_it_is_added(desk: Desk) -> None:
+    """A preset that asks for hardware, which the unit keeps from it; the words say what to do."""
+    desk.service("install")
+    assert desk.run("folders", "add", "a", "--preset", "discord").err == ""
+    desk.home.configure('[nemod]\nencoder = "auto-hw"\n')
+    ran = desk.run("folders", "add", "b", "--preset", "discord")
+    assert ran.code == 0
+    assert "graphics" in ran.err
+    assert "nemod service install" in ran.err
+    desk.service("install")
+    assert "MemoryDenyWriteExecute=no" in (desk.home.path / UNIT).read_text()
+    assert desk.run("folders", "add", "c", "--preset", "discord").err == ""
+
+
 def test_a_launch_agent_is_installed_and_taken_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the folder for its log, and words about the folders that macOS guards."""
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
