@@ -68,6 +68,7 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `output.owner`       | what was made could not be given to owner or group, told once, and why |
 | `hook.ended`         | a folder's own program has done what it should                       |
 | `hook.failed`        | one has not, and why; the job is as it was                           |
+| `notify.faulty`      | an address to which nothing can be sent                              |
 | `notify.sent`        | a message was taken, and of how much it told                         |
 | `notify.failed`      | a message was not taken; it is sent again                            |
 | `notify.given_up`    | it never was, and is sent no more                                    |

@@ -11,7 +11,6 @@ Rules kept here:
 import asyncio
 import os
 import signal
-import sys
 from asyncio.subprocess import STDOUT, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -68,7 +67,7 @@ async def run(argv: Sequence[str], *, given: bytes, timeout_s: float, env: Mappi
     read_said, write_said = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), "0", "-", "-", "-", "--"),
+            *launch.unlimited(),
             *argv,
             stdin=read_given,
             stdout=write_said,

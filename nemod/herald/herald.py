@@ -99,6 +99,11 @@ class Herald:
         await self._desk(Ledger.keep_wishes, tuple(_wishes(self._config())), now=time.time())
         self.poke()
 
+    def check(self) -> None:
+        """Say which addresses mean nothing, before there is anything to tell."""
+        if (urls := self._config().notify.urls) and _MARK not in self._under_way:
+            self._begin(_MARK, self._check(urls))
+
     async def turn(self) -> None:
         """Tell what there is to tell, for ever."""
         while True:
@@ -238,6 +243,13 @@ class Herald:
         await self._desk(Ledger.told, [news.id])
 
     # -- addresses --------------------------------------------------------------------------------------------------------
+
+    async def _check(self, urls: tuple[str, ...]) -> None:
+        for number, (url, why) in enumerate(zip(urls, await courier.understood(urls), strict=True), 1):
+            if why:
+                log.warning(
+                    "notify.faulty", to=address_text(url), number=number, why=f"It {why}.", hint="See: nemod notify test"
+                )
 
     async def _send(self, url: str, channel: str, address: _Address, holds: tuple[HoldRow, ...]) -> None:
         told = await self._desk(Ledger.news_for, channel)

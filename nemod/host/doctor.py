@@ -21,6 +21,7 @@ from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
 from nemod.daemon.service import LEDGER, open_ledger
 from nemod.delivery.publish import WORK
+from nemod.host.addresses import addresses
 from nemod.host.cloud import cloud
 from nemod.host.encoders import encoders
 from nemod.host.finding import Finding
@@ -56,6 +57,7 @@ async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[st
         *(() if known is None else watches(known)),
         *(() if known is None else [finding async for finding in cloud(known, state, home, env)]),
         *await encoders(known),
+        *(() if known is None else [finding async for finding in addresses(known)]),
         *_state(state),
         clock(),
         *services(known, home=home, env=env),

@@ -48,6 +48,11 @@ def keep_to(cores: str) -> None:
             return
 
 
+def unlimited() -> tuple[str, ...]:
+    """What stands before a program that has no limits of ours, but dies with the thread that starts it."""
+    return (sys.executable, "-I", "-S", __file__, str(os.getpid()), "0", "-", "-", "-", "-", "--")
+
+
 def main(argv: list[str]) -> int:
     """Become the program; returns only if that cannot be started."""
     parent, niceness, cores, cpu_s, memory_bytes, file_bytes = argv[1:7]

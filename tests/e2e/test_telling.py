@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from nemod.cli.exits import ExitCode
 from nemod.job import JobState
+from tests.e2e.conftest import slow
 from tests.support.daemon import Machine, eventually, processes
 from tests.support.ears import Ears, ears
 
@@ -130,3 +133,26 @@ def test_people_hear_of_failures_and_nothing_of_folders_that_keep_to_themselves(
     assert b"s3cret" not in b"".join(path.read_bytes() for path in own.state.iterdir())
     assert "s3cret" not in own.told()
     assert os.path.lexists(private / "failed" / "private.mp4")
+
+
+@slow
+def test_no_event_is_lost_whenever_the_daemon_dies(own: Machine, tiny: Path) -> None:
+    """Killed sixty times, at any moment, while results arrive: each is told of at least once, and only when it is there."""
+    program = own.home / "program"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    inbox = own.folder("in", 'on_done = ["~/program"]')
+    wheel = random.Random(6)  # noqa: S311 - nothing secret
+    for life in range(60):
+        shutil.copy(tiny, inbox / f"{life}.mp4")
+        own.start()
+        time.sleep(wheel.uniform(0, 1.5))
+        own.send(signal.SIGKILL)
+        own.ended()
+    own.start()
+    own.until_done("in", 60)
+    eventually(lambda: {job for job, *_ in told(own)} >= {str(n) for n in range(1, 61)}, own.told)
+    assert own.stop() == 0
+    assert {how for *_, how in told(own)} == {"settled"}
+    assert {event for _, event, *_ in told(own)} == {"done"}
+    assert max(int(at) for *_, at, _ in told(own)) <= 3

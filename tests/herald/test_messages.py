@@ -129,9 +129,11 @@ async def test_an_address_that_means_nothing_is_said_and_harms_nobody(house: Hou
     bench = house.place()
     made = await house.start("nfty://s3cret-topic", listener.url())
     assert await courier.understood(house.config.notify.urls) == ("is no address that Apprise knows", "")
+    made.check()
     bench.failed()
     made.poke()
-    await house.until(lambda: listener.heard and house.told("notify.failed"))
+    await house.until(lambda: listener.heard and house.told("notify.failed") and house.told("notify.faulty"))
+    assert [line["number"] for line in house.told("notify.faulty")] == [1]
     assert "s3cret" not in house.log.getvalue()
     assert "no address that Apprise knows" in house.told("notify.failed")[0]["why"]
 
