@@ -53,6 +53,8 @@ POLL_SLOTS = 4
 MAIL_EVERY_S = 0.5
 #: An engine that waits for a person is asked again this often: what was paid in or installed is noticed by itself.
 ENGINES_EVERY_S = 300.0
+#: What the daemon does while nothing can be written down.
+FULL = "Waiting for room on the disk of the ledger"
 #: How long a polite stop waits for what runs.
 STOP_S = 6.0
 
@@ -171,7 +173,12 @@ class Service:
             listen(loop, self._stop, Ending.STOPPED, reload=self._reload.set)
             self._arm(inlets)
             ready()
-            self._pulse.begin(self._timers, waits=lambda: desk.full, status=self.board.line, prod=self._work.set)
+            self._pulse.begin(
+                self._timers,
+                waits=lambda: desk.full,
+                status=lambda: FULL if desk.full else self.board.line(),
+                prod=self._work.set,
+            )
             herald.check()
             log.info("daemon.started", folders=[f.name for f in self.config.folders], state=str(self._state))
             ending = await self._turn(desk, inlets, runner)

@@ -71,6 +71,7 @@ def test_a_ledger_without_room_is_waited_for(own: Machine, tiny: Path) -> None:
         shutil.copy(tiny, inbox / "b.mp4")
         shutil.copy(tiny, inbox / "c.mp4")
         eventually(lambda: own.count("ledger.full"), own.told)
+        assert "Waiting for room" in own.nemod("health").stdout, "who waits for room is well, and says so"
         assert own.nemod("status").returncode == 0
     own.delivered("b.mp4")
     own.delivered("c.mp4")
