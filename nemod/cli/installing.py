@@ -205,6 +205,11 @@ def install_system(manager: Systemd, where: Places) -> None:
         file.chmod(0o644)
         say(f"A first config is written: {file}")
     config = _sound(parse(file, home=SYSTEM_HOME))
+    if out_of_sight := [f"{key}: {path}" for key, path in own_user.unseen(config)]:
+        what = f"The service has temporary folders of its own and sees no programs in homes, and {file} names:"
+        raise Stop(
+            ExitCode.USAGE, what, *out_of_sight, hint="Name places below /srv or on a drive, and programs below /usr/local."
+        )
     if own_user.make_user(where.env):
         say(f"A user of its own is made: {USER}")
     own_user.make_home(file)

@@ -23,8 +23,8 @@ from nemod.host.calls import ServiceError, run
 from nemod.host.units import HOMES, USER, places_of
 from nemod.intake.mounts import holding, mounts
 
-#: What PrivateTmp= shows empty, beside the homes.
-_HIDDEN = (*HOMES, Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - not to write there
+#: What PrivateTmp= shows empty, as ProtectHome= does the homes.
+_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - not to write there
 #: Who drops videos is of its group; the set-group bit hands that on to what is made inside.
 _SHARED = 0o2775
 _ASK_S = 60.0
@@ -43,28 +43,27 @@ def hidden(program: Sequence[str]) -> Path | None:
     """A part of this installation that the service would not see; None when all of it can be seen."""
     parts = (Path(program[0]), Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), Path(__file__))
     every = (found for part in parts for found in (part, Path(os.path.realpath(part))))
-    return next((part for part in every if any(part.is_relative_to(wall) for wall in _HIDDEN)), None)
+    return next(filter(_is_hidden, every), None)
 
 
 def make_user(env: Mapping[str, str]) -> bool:
-    """Make the service's user and group if there are none; whether they are new."""
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        pass
-    else:
-        return False
+    """Make the service's user and group if there are none; whether they are new.
+
+    Raises:
+        ServiceError: it cannot be made, or somebody else has its name.
+    """
+    if (known := _known()) is not None:
+        if Path(known.pw_dir) == SYSTEM_HOME:
+            return False
+        hint = f"If it is nobody else's, give it its place: sudo usermod --home {SYSTEM_HOME} {USER}"
+        raise ServiceError(f"There is a user {USER} already, whose home is {known.pw_dir} and not {SYSTEM_HOME}.", hint)
     if shutil.which("systemd-sysusers"):
         words: tuple[str, ...] = ("systemd-sysusers", "--inline", f'u {USER} - "nemod, videos that fit" {SYSTEM_HOME}')
     else:
         words = ("useradd", "--system", "--user-group", "--home-dir", str(SYSTEM_HOME), "--shell", "/usr/sbin/nologin", USER)
     done = run(words, env)
-    try:
-        pwd.getpwnam(USER)
-    except KeyError as error:
-        raise ServiceError(
-            f"The user {USER} cannot be made: {done.said}", f"Make it yourself, with the home {SYSTEM_HOME}."
-        ) from error
+    if _known() is None:
+        raise ServiceError(f"The user {USER} cannot be made: {done.said}", f"Make it yourself, with the home {SYSTEM_HOME}.")
     return True
 
 
@@ -125,6 +124,30 @@ def leave(place: Path) -> Iterator[str]:
         yield f"sudo setfacl -R -m u:{USER}:rwX,d:u:{USER}:rwX {named}"
     else:
         yield f"sudo install -d -o {USER} -g {USER} -m {_SHARED:o} {named}"
+
+
+def unseen(config: Config) -> Iterator[tuple[str, Path]]:
+    """What a config names and the service does not see: places in temporary folders, and programs there or in homes."""
+    for folder in config.folders:
+        for place in places_of(folder):
+            if any(place.is_relative_to(wall) for wall in _TEMPORARY):
+                yield f"folders.{folder.name}", place
+        for argv in (folder.on_done, folder.on_failed):
+            if argv and _is_hidden(Path(argv[0])):
+                yield f"folders.{folder.name}", Path(argv[0])
+    if config.settings.ffmpeg is not None and _is_hidden(config.settings.ffmpeg):
+        yield "nemod.ffmpeg", config.settings.ffmpeg
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(path.is_relative_to(wall) for wall in (*HOMES, *_TEMPORARY))
+
+
+def _known() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(USER)
+    except KeyError:
+        return None
 
 
 def mount_points(config: Config) -> frozenset[Path]:

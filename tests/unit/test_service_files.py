@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nemod.config.builtin import builtin_presets
 from nemod.config.model import After, Config, Encoder, EnginePolicy, Folder, Notify
-from nemod.host import units
+from nemod.host import own_user, units
 from nemod.host.launchd import guarded
 from nemod.host.units import Installation, Needs, UnitError
 from nemod.resources import shared_file
@@ -178,6 +178,20 @@ def test_a_unit_that_a_config_has_outgrown_is_found() -> None:
     ):
         assert any("graphics" in line for line in units.stale(refuses, fast))
         assert units.stale(does, fast) == ()
+
+
+def test_what_the_machine_s_service_does_not_see_is_found() -> None:
+    """Programs in homes and in temporary folders, and folders in the latter: it has its own there."""
+    assert list(own_user.unseen(config(FOLDER, replace(FOLDER, inbox=Path("/home/a/in"), on_done=("mail", "x"))))) == []
+    out = Path("/var", "tmp", "out")
+    lost = config(replace(FOLDER, outbox=out, on_failed=("/home/a/tell", "/root/x")))
+    lost = replace(lost, settings=replace(lost.settings, ffmpeg=Path("/root/ffmpeg")))
+    assert list(own_user.unseen(lost)) == [
+        ("folders.in", out),
+        ("folders.in", Path("/home/a/tell")),
+        ("nemod.ffmpeg", Path("/root/ffmpeg")),
+    ]
+    assert own_user.hidden(["/home/a/.local/bin/nemod"]) == Path("/home/a/.local/bin/nemod")
 
 
 def test_places_that_macos_guards_are_found() -> None:
