@@ -58,8 +58,8 @@ def test_a_new_ledger_has_the_present_version_and_is_its_owners_alone(file: Path
         assert pragma(ledger, "user_version") == VERSION
 
 
-def of_version_1(file: Path, root: Path) -> None:
-    """A ledger as the first version wrote it, with a job in every state and whatever it could hold."""
+def of_version(version: int, file: Path, root: Path) -> None:
+    """A ledger as the first version wrote it, with a job in every state and whatever it could hold, brought up to a later one."""
     place = folder(root)
     job: dict[str, object] = {"mtime_ns": 5, "inode": -7, "due": 8.5, "created": 9.5, "rank": -1, "tries": 2, "round": 2}
     job |= {"folder_name": place.name, "folder": dump(place), "inbox": os.fsencode(place.inbox), "failure": dump(WHY)}
@@ -77,7 +77,9 @@ def of_version_1(file: Path, root: Path) -> None:
             insert(db, "attempt", {**attempt, "round": 2, "token": "1:x", "staged": b"/work/a.mp4", "note": "made"})
         insert(db, "hold", {"scope": "engine:local", "until": 3.5, "failure": dump(WHY), "times": 4})
         insert(db, "request", {"verb": "cancel", "job": 1, "at": 5.5})
-        db.execute("PRAGMA user_version = 1")
+        for script in SCRIPTS[1:version]:
+            db.executescript(files("nemod.ledger").joinpath(script).read_text(encoding="utf-8"))
+        db.execute(f"PRAGMA user_version = {version}")
         db.commit()
 
 
@@ -91,9 +93,10 @@ def contents(db: sqlite3.Connection, tables: Iterable[str]) -> dict[str, list[di
     return {table: [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY 1")] for table in tables}  # noqa: S608
 
 
-def test_a_ledger_of_the_first_version_is_brought_up_with_nothing_lost(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_a_ledger_of_an_older_version_is_brought_up_with_nothing_lost(file: Path, tmp_path: Path, version: int) -> None:
     """Every value of every row is as it was, what is new is empty, and each job reads as it did."""
-    of_version_1(file, tmp_path)
+    of_version(version, file, tmp_path)
     tables = ("job", "attempt", "job_event", "hold", "request")
     with closing(sqlite3.connect(file)) as db:
         before = contents(db, tables)
