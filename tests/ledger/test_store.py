@@ -59,7 +59,7 @@ def test_a_new_ledger_has_the_present_version_and_is_its_owners_alone(file: Path
 
 
 def of_version(version: int, file: Path, root: Path) -> None:
-    """A ledger as the first version wrote it, with a job in every state and whatever it could hold, brought up to a later one."""
+    """A ledger as the first version wrote it, with a job in every state and all it could hold, brought up to a later one."""
     place = folder(root)
     job: dict[str, object] = {"mtime_ns": 5, "inode": -7, "due": 8.5, "created": 9.5, "rank": -1, "tries": 2, "round": 2}
     job |= {"folder_name": place.name, "folder": dump(place), "inbox": os.fsencode(place.inbox), "failure": dump(WHY)}
