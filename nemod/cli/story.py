@@ -13,7 +13,10 @@ from nemod.text import safe
 from nemod.views import tilde
 
 #: Steps that the live lines show anyway, or that are news only to programs; as warnings they are told.
-UNTOLD = frozenset({"job.added", "job.examined", "intake.watching", "daemon.started", "delivery.swept", "request.answered"})
+UNTOLD = frozenset(
+    {"job.added", "job.examined", "intake.watching", "daemon.started", "delivery.swept", "request.answered"}
+    | {"hook.ended", "notify.sent"}
+)
 
 
 def line(event: Mapping[str, Any], *, home: Path) -> str:

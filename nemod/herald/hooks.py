@@ -16,9 +16,19 @@ from nemod.ledger.news import News
 from nemod.media.child import ENVIRONMENT
 from nemod.text import without_tokens
 
-#: Beside what every child gets: the desktop and its messages, the ways to the network, a person's own places.
+#: Beside what every child gets: the desktop and its messages, the ways to the network, a person's own places, and ours, so that
+#: a script can ask `nemod` for more.
 HANDED_ON = (ENVIRONMENT - {"PYTHONPATH", "PYTHONHOME"}) | {
-    *("SHELL", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK"),
+    *(
+        "NEMOD_STATE_DIR",
+        "NEMOD_CONFIG",
+        "SHELL",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "SSH_AUTH_SOCK",
+    ),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 }
 

@@ -18,15 +18,17 @@ from tests.e2e.conftest import slow
 from tests.support.daemon import Machine, eventually, processes
 from tests.support.ears import Ears, ears
 
+#: For how long a program hangs: a number of our own, since others may run these tests beside us.
+LONG = str(10_000_000 + os.getpid())
 #: Says what it finds when it begins, keeps what it reads, and hangs if it should.
-PROGRAM = """\
+PROGRAM = f"""\
 #!/bin/sh
 cd "$HOME" || exit 9
 settled=settled
 [ -f "$NEMOD_OUTPUT" ] && [ -f "$NEMOD_SOURCE" ] || settled=early
 cat > "given.$NEMOD_JOB.$NEMOD_EVENT_TRY"
 echo "$NEMOD_JOB $NEMOD_EVENT $NEMOD_EVENT_ID $NEMOD_EVENT_TRY $settled" >> told
-[ -e hang ] && exec sleep 12345
+[ -e hang ] && exec sleep {LONG}
 exit 7
 """
 
@@ -46,7 +48,7 @@ def told(own: Machine) -> list[list[str]]:
 
 def hanging() -> list[int]:
     """Programs that hang."""
-    return [pid for pid, words in processes() if words[:2] == [b"sleep", b"12345"]]
+    return [pid for pid, words in processes() if words[:2] == [b"sleep", LONG.encode()]]
 
 
 def notify(own: Machine, *urls: str, digest: str) -> None:

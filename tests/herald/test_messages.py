@@ -7,6 +7,7 @@ import pytest
 
 from nemod.config.model import Tell
 from nemod.herald import courier, herald
+from nemod.host.addresses import addresses
 from tests.herald.conftest import House
 from tests.ledger.values import NOW, WHY
 from tests.support.ears import Ears
@@ -128,7 +129,9 @@ async def test_an_address_that_means_nothing_is_said_and_harms_nobody(house: Hou
     """The other one hears, and no word of the faulty one is in the log."""
     bench = house.place()
     made = await house.start("nfty://s3cret-topic", listener.url())
-    assert await courier.understood(house.config.notify.urls) == ("is no address that Apprise knows", "")
+    findings = [(finding.ok, finding.found) async for finding in addresses(house.config)]
+    assert findings[0] == (False, "nfty://[redacted] is no address that Apprise knows")
+    assert findings[1] == (True, "json://[redacted], tried by: nemod notify test")
     made.check()
     bench.failed()
     made.poke()

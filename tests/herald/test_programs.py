@@ -38,6 +38,7 @@ async def test_a_program_gets_the_job_as_the_command_shows_it(house: House, monk
     for name in ("NEMO_TOKEN", "NEMOD_NOTIFY_URLS", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "s3cret")
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
+    monkeypatch.setenv("NEMOD_STATE_DIR", "/state")
     program = house.program("cat > given; env > environment; printf %s \"$NEMOD_SOURCE\" > source; echo '$1' > shell")
     bench = house.place(on_failed=(*program, "$HOME; echo"))
     made = await house.start()
@@ -54,6 +55,7 @@ async def test_a_program_gets_the_job_as_the_command_shows_it(house: House, monk
     assert b"s3cret" not in environment
     assert b"XDG_RUNTIME_DIR=/run/user/1\n" in environment
     assert b"NEMOD_EVENT=failed\n" in environment
+    assert b"NEMOD_STATE_DIR=/state\n" in environment
     assert not (house.root / "x").exists()
 
 
