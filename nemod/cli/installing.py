@@ -20,7 +20,7 @@ from nemod.config.places import SYSTEM_CONFIG, SYSTEM_HOME, SYSTEM_STATE
 from nemod.config.prepare import prepare, stops
 from nemod.config.problem import Problem
 from nemod.config.sources import Source, parse_text
-from nemod.config.write import write_default
+from nemod.config.write import write_default, write_shared
 from nemod.daemon.locks import daemon_runs
 from nemod.host import own_user, units
 from nemod.host.calls import ServiceError
@@ -201,8 +201,7 @@ def install_system(manager: Systemd, where: Places) -> None:
         raise Stop(ExitCode.USAGE, f"The service sees no homes, and the config {file} lies in one.", hint=hint)
     if not where.named and not os.path.lexists(file):
         file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        write_default(file)
-        file.chmod(0o644)
+        write_shared(file)
         say(f"A first config is written: {file}")
     config = _sound(parse(file, home=SYSTEM_HOME))
     if out_of_sight := [f"{key}: {path}" for key, path in own_user.unseen(config)]:

@@ -27,6 +27,8 @@ from nemod.resources import shared_file
 #: How a file is called that is being written, and after how many seconds nobody writes it any more.
 _PART, _PART_S = ".nemod-", 3600.0
 _NO_ENV: Mapping[str, str] = MappingProxyType({})
+#: What the machine's first config says aloud.
+_SHARED = '#umask = "002"'
 #: An inbox of the default configuration.
 _INBOX = re.compile(r'^inbox = "~/Compress/(?P<name>[^"]+)"$', re.MULTILINE)
 
@@ -43,6 +45,13 @@ def write_default(file: Path, env: Mapping[str, str] = _NO_ENV) -> None:
         return "\n".join(f"{key} = {json.dumps(str(place))}" for key, place in places.items())
 
     _write_new(file, _INBOX.sub(placed, text).encode("utf-8"))
+
+
+def write_shared(file: Path) -> None:
+    """Write the same for the machine's service, for everybody to read: what it makes is its group's to tidy up."""
+    text = shared_file("config/nemod.toml").read_text(encoding="utf-8")
+    _write_new(file, text.replace(_SHARED, _SHARED.lstrip("#"), 1).encode("utf-8"))
+    file.chmod(0o644)
 
 
 def default_places(name: str, env: Mapping[str, str]) -> Mapping[str, Path]:

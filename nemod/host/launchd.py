@@ -5,6 +5,7 @@ Sources: launchctl(1), launchd.plist(5).
 """
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from nemod.host.units import LABEL
 #: Where macOS lets a background job look only after a person has said so, below one's home and below the root (TCC).
 _GUARDED = ("Desktop", "Documents", "Downloads", "Library/Mobile Documents", "Library/CloudStorage")
 _VOLUMES = Path("/Volumes")
+#: How often, and after how many seconds, loading is tried again: longer than an end takes (ExitTimeOut in the agent).
+_TRIES, _TRY_S = 4, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,11 @@ class Launchd:
             self._demand("kickstart", _target())
         else:
             self._demand("enable", _target())
+            # One that was unloaded a moment ago may still be ending, and is not loaded again before that.
+            for _ in range(_TRIES):
+                if self.call("bootstrap", _domain(), str(self.file)).code == 0:
+                    return
+                time.sleep(_TRY_S)
             self._demand("bootstrap", _domain(), str(self.file))
 
     def stop(self) -> bool:

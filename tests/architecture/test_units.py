@@ -119,6 +119,40 @@ def analyze(tmp_path: Path, *args: str | Path) -> subprocess.CompletedProcess[st
     return subprocess.run(["systemd-analyze", *args], env=env, capture_output=True, text=True, check=False)
 
 
+#: Keys of launchd.plist(5) with their types, as far as the agent has a use for them.
+DOCUMENTED: dict[str, type | tuple[type, ...]] = {
+    "Label": str,
+    "ProgramArguments": list,
+    "RunAtLoad": bool,
+    "KeepAlive": (bool, dict),
+    "ThrottleInterval": int,
+    "ExitTimeOut": int,
+    "ProcessType": str,
+    "LowPriorityIO": bool,
+    "Nice": int,
+    "EnvironmentVariables": dict,
+    "StandardOutPath": str,
+    "StandardErrorPath": str,
+}
+
+
+def test_the_launch_agent_has_documented_keys_of_the_documented_types() -> None:
+    """In the template and as it is printed: launchd ignores what it does not know, without a word."""
+    argv = [sys.executable, "-m", "nemod", "service", "print", "--launchd"]
+    printed = subprocess.run(argv, capture_output=True, check=True).stdout
+    for text in (printed, (UNITS / "ai.nemod.agent.plist").read_bytes()):
+        agent = plistlib.loads(text)
+        for key, value in agent.items():
+            assert isinstance(value, DOCUMENTED[key]), key
+        assert set(agent["KeepAlive"]) <= {"SuccessfulExit", "Crashed", "PathState", "OtherJobEnabled", "AfterInitialDemand"}
+        assert all(isinstance(word, str) for word in agent["ProgramArguments"])
+        assert all(isinstance(value, str) for value in agent["EnvironmentVariables"].values())
+        assert agent["ProcessType"] in {"Background", "Standard", "Adaptive", "Interactive"}
+        assert -20 <= agent["Nice"] <= 20
+        assert agent["Label"] == "ai.nemod.agent"
+    assert b"@HOME@" not in printed
+
+
 def test_the_launch_agent_says_what_launchd_needs() -> None:
     """The property list is valid, starts at login, comes back after a crash and stays in the background."""
     agent = plistlib.loads((UNITS / "ai.nemod.agent.plist").read_bytes())

@@ -10,7 +10,7 @@ import pytest
 from nemod.config.model import After, Config, EnginePolicy
 from nemod.config.parse import parse
 from nemod.config.problem import Problem
-from nemod.config.write import add_folder, remove_folder, write_default
+from nemod.config.write import add_folder, remove_folder, write_default, write_shared
 from nemod.resources import shared_file
 
 
@@ -167,3 +167,15 @@ def test_what_a_killed_command_has_left_is_removed_by_a_later_one(file: Path, tm
     os.utime(dead, (1, 1))
     assert isinstance(add_folder(file, "x", "gmail", tmp_path / "in", home=tmp_path, env={}), Path)
     assert {path.name for path in folders.iterdir()} == {alive.name, "x.toml"}
+
+
+def test_the_machine_s_first_config_can_be_read_by_all_and_shares_what_is_made(tmp_path: Path) -> None:
+    """Else it is the default one; who is in the service's group may then tidy up."""
+    file = tmp_path / "config.toml"
+    write_shared(file)
+    config = parse(file, home=tmp_path)
+    assert isinstance(config, Config)
+    assert config.settings.umask == 0o002
+    assert file.stat().st_mode & 0o777 == 0o644
+    with pytest.raises(FileExistsError):
+        write_shared(file)
