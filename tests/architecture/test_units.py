@@ -4,10 +4,11 @@ import plistlib
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from nemod.cli.main import main
 
 UNITS = Path(__file__).resolve().parents[2] / "systemd"
 UNITS_OF = [
@@ -81,14 +82,15 @@ def test_the_machine_s_unit_has_a_user_a_state_folder_and_a_credential_of_its_ow
 
 
 @pytest.mark.parametrize(("flag", "name"), [("--user", "nemod.service"), ("--system", "nemod-system.service")])
-def test_systemd_itself_finds_nothing_to_complain_of(flag: str, name: str, tmp_path: Path) -> None:
+def test_systemd_itself_finds_nothing_to_complain_of(
+    flag: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Neither in the template nor in what is printed for this installation, whose folders have odd names."""
     odd = tmp_path / "config.toml"
     odd.write_text('[folders.odd]\ninbox = \'/srv/a "b" 50% $HOME \\ ü\'\npreset = "discord"\n', encoding="utf-8")
     printed = tmp_path / "nemod.service"
     more = ["--system", "--config", str(odd)] if flag == "--system" else []
-    argv = [sys.executable, "-m", "nemod", "service", "print", *more]
-    printed.write_bytes(subprocess.run(argv, capture_output=True, check=True).stdout)
+    printed.write_text(shown(capsys, *more), encoding="utf-8")
     plain = tmp_path / "plain" / "nemod.service"
     plain.parent.mkdir()
     shutil.copy(UNITS / name, plain)
@@ -98,14 +100,19 @@ def test_systemd_itself_finds_nothing_to_complain_of(flag: str, name: str, tmp_p
         assert [line for line in complaints if "nemod is not executable" not in line] == []
 
 
-def test_the_machine_s_unit_leaves_little_to_reach_for(tmp_path: Path) -> None:
+def test_the_machine_s_unit_leaves_little_to_reach_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By systemd's own measure, from 0 to 10, at most 2; the template and what is printed for this installation."""
-    argv = [sys.executable, "-m", "nemod", "service", "print", "--system"]
-    (tmp_path / "printed.service").write_bytes(subprocess.run(argv, capture_output=True, check=True).stdout)
+    (tmp_path / "printed.service").write_text(shown(capsys, "--system"), encoding="utf-8")
     for unit in (UNITS / "nemod-system.service", tmp_path / "printed.service"):
         said = analyze(tmp_path, "--system", "security", "--offline=true", "--threshold=20", "--no-pager", unit)
         assert said.returncode == 0, said.stdout
         assert "Overall exposure" in said.stdout
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What `nemod service print` prints."""
+    assert main(["service", "print", *words]) == 0
+    return capsys.readouterr().out
 
 
 def analyze(tmp_path: Path, *args: str | Path) -> subprocess.CompletedProcess[str]:
@@ -136,10 +143,9 @@ DOCUMENTED: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def test_the_launch_agent_has_documented_keys_of_the_documented_types() -> None:
+def test_the_launch_agent_has_documented_keys_of_the_documented_types(capsys: pytest.CaptureFixture[str]) -> None:
     """In the template and as it is printed: launchd ignores what it does not know, without a word."""
-    argv = [sys.executable, "-m", "nemod", "service", "print", "--launchd"]
-    printed = subprocess.run(argv, capture_output=True, check=True).stdout
+    printed = shown(capsys, "--launchd").encode()
     for text in (printed, (UNITS / "ai.nemod.agent.plist").read_bytes()):
         agent = plistlib.loads(text)
         for key, value in agent.items():
