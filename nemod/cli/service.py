@@ -189,7 +189,9 @@ def show(
         raise Stop(ExitCode.USAGE, "A launch agent belongs to a person: --system and --launchd do not go together.")
     where = places(config)
     text = agent(where, config) if launchd else shown_system_unit(where) if system else user_unit(where, config)
-    sys.stdout.write(text)
+    # UTF-8 whatever the terminal speaks: that is what systemd and launchd read.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8"))
 
 
 @contextmanager

@@ -95,6 +95,13 @@ def test_print_gives_just_the_file_and_writes_nothing(desk: Desk) -> None:
     assert desk.service("print", "--system", "--launchd").code == 2
 
 
+def test_print_is_utf_8_in_any_surroundings(home: Home) -> None:
+    """A terminal of another encoding must not get into the file."""
+    home.configure('[folders.a]\ninbox = "/srv/Überführung"\npreset = "discord"\n')
+    ran = home.nemod("service", "print", "--system", PYTHONIOENCODING="latin-1")
+    assert "ReadWritePaths=-/srv/Überführung\n" in ran.out
+
+
 def test_print_names_the_folders_of_the_config_for_the_machine(desk: Desk) -> None:
     """The one that is named, else one's own; a faulty one is told."""
     desk.home.configure('[folders.a]\ninbox = "/srv/a b"\npreset = "discord"\n')
