@@ -39,6 +39,8 @@ Lines go to one stream: JSON, or for people when the stream is a terminal. Rules
 | `job.failed`         | a job is over, its source lies in the failed folder                  |
 | `job.cancelled`      | a job is over without its file being touched                         |
 | `job.original`       | an original could not be put away as asked, and why                  |
+| `original.removed`   | the trash has kept an original as long as it should, or its disk needed the room |
+| `original.stays`     | one that was due stays: it is another file now, or may not be removed |
 | `job.delivered`      | the canonical line: bytes before and after, seconds                  |
 | `cloud.session`      | a session was opened, or one is gone on with                         |
 | `cloud.session_lost` | the cloud has forgotten a session in which nothing was paid          |

@@ -170,6 +170,8 @@ def _folder(folder: Folder) -> dict[str, Any]:
         "session": folder.session.value,
         "output_name": folder.output_name,
         "hours": hours_text(folder.hours) if folder.hours else None,
+        "retention": None if folder.retention_s is None else f"{folder.retention_s / 3600:g}h",
+        "keep_free": None if folder.keep_free_bytes is None else format_limit(folder.keep_free_bytes),
         "on_done": list(folder.on_done),
         "on_failed": list(folder.on_failed),
         "notify": folder.notify,

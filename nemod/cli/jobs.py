@@ -138,6 +138,10 @@ def _print_detail(shown: Mapping[str, Any]) -> None:
                 for number, event in enumerate(value):
                     label = "" if number else key
                     say(f"{label:>12}  {_moment(event['at'])}  {event['was'] or 'new'} -> {event['now']}")
+            case "original_file", str():
+                say(f"{'lies at':>12}  {safe(value)}")
+            case "original_until", float():
+                say(f"{'until':>12}  {_moment(value)}, or sooner for want of room")
             case (("created" | "started" | "finished" | "due"), float()):
                 say(f"{key:>12}  {_moment(value)}")
             case str(), int() if key.endswith("_bytes"):

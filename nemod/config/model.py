@@ -150,9 +150,16 @@ class Folder:
     output_name: str | None = None  # a template, without the extension; None: the source's name
     session: SessionScope = SessionScope.JOB
     hours: tuple[Span, ...] = ()  # when new work may begin; none: always
+    retention_s: float | None = None  # how long the trash keeps an original; None: for ever, or as the system's trash does
+    keep_free_bytes: int | None = None  # below it the oldest originals in the trash make room
     on_done: tuple[str, ...] = ()  # a program and its arguments, run when a job is done; none: nothing is
     on_failed: tuple[str, ...] = ()
     notify: bool = True  # whether its jobs are told of at the addresses of `Notify`
+
+    @property
+    def own_trash(self) -> bool:
+        """Whether its originals lie in nemod's own trash for a while, which is the folder `originals`."""
+        return self.after is After.TRASH and (self.retention_s is not None or self.keep_free_bytes is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

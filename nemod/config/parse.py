@@ -37,7 +37,7 @@ from nemod.config.shapes import Table
 from nemod.config.skills import Skill, platform_of, sendable, skill_in
 from nemod.config.sources import Source, read_sources
 from nemod.config.telling import command, read_notify, told_of
-from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_time
+from nemod.config.units import UnitError, parse_bitrate, parse_duration, parse_retention, parse_size, parse_time
 
 SETTINGS_KEYS = (
     *("settle", "rescan", "workers", "cores", "niceness", "umask", "owner", "group"),
@@ -57,6 +57,8 @@ FOLDER_KEYS = (
     "session",
     "output_name",
     "hours",
+    "retention",
+    "keep_free",
     "on_done",
     "on_failed",
     "notify",
@@ -284,6 +286,9 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
     session = table.take("session", shapes.member(SessionScope), SessionScope.JOB)
     no_hours: tuple[Span, ...] = ()
     hours = table.take("hours", parse_hours, no_hours)
+    for key in ("retention", "keep_free"):
+        if key in table.values and after is not After.TRASH:
+            table.fault(key, f'means nothing with after = "{after.value}"', 'write after = "trash", or leave it out')
     output_name = table.take("output_name", naming.parse_template, naming.PLAIN)
     inbox = table.take("inbox", shapes.path_in(base, home), Path())
     if inbox == Path():
@@ -303,6 +308,8 @@ def _folder(table: Table, presets: Mapping[str, Preset], base: Path, home: Path)
         session=session,
         output_name=output_name,
         hours=hours,
+        retention_s=table.take("retention", shapes.maybe(parse_retention), None),
+        keep_free_bytes=table.take("keep_free", shapes.maybe(parse_size), None),
         on_done=table.take("on_done", command(base, home), nothing),
         on_failed=table.take("on_failed", command(base, home), nothing),
         # What the name of a video says must not leave this machine unless a person wants that.

@@ -87,7 +87,7 @@ def _runs(program: str) -> bool:
 def _places(folder: Folder) -> Iterator[tuple[str, Path]]:
     yield "inbox", folder.inbox
     for key, path in outputs(folder):
-        if key != "originals" or folder.after is After.ARCHIVE:
+        if key != "originals" or folder.after is After.ARCHIVE or folder.own_trash:
             yield key, path
 
 

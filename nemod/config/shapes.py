@@ -22,13 +22,6 @@ E = TypeVar("E", bound=StrEnum)
 _NAME = re.compile(r"\w[\w.-]{0,59}")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 
-#: Keys and tables that will mean something in a later version; refused until they work.
-PLANNED = frozenset(
-    {
-        *("retention",),
-    }
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -67,10 +60,7 @@ class Table:
     def only(self, keys: Sequence[str]) -> None:
         """Report every key that is not one of these."""
         for key in self.values.keys() - set(keys):
-            if key in PLANNED:
-                self.fault(key, "is planned and does nothing in this version yet", "leave it out for now")
-            else:
-                self.fault(key, "there is no such key", did_you_mean(key, keys, otherwise=f"known: {', '.join(keys)}"))
+            self.fault(key, "there is no such key", did_you_mean(key, keys, otherwise=f"known: {', '.join(keys)}"))
 
     def tables(self, key: str) -> Iterator["Table"]:
         """The named tables in one of its tables, such as every `[folders.NAME]`."""

@@ -14,6 +14,7 @@ _SIZES: Mapping[str, int] = {
     **{unit + "ib": 1024**power for power, unit in enumerate("kmgt", 1)},
 }
 _DURATIONS: Mapping[str, Decimal] = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+_RETENTIONS: Mapping[str, Decimal] = {"m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400), "w": Decimal(604_800)}
 _BITRATES: Mapping[str, int] = {"": 1, "bps": 1, "k": 1000, "kbps": 1000, "kbit/s": 1000}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z/]*)\s*", re.IGNORECASE | re.ASCII)
 #: "90", "1:30", "1:02:03.5": seconds, minutes and hours as players show them; below 60 each where a larger one stands before.
@@ -30,6 +31,7 @@ _LEAST_BPS, _MOST_BPS = 6_000, 512_000
 
 _SIZE_HINT = 'write it like "10MB" (10,000,000 bytes), "10MiB" (10,485,760 bytes) or as a whole number of bytes'
 _DURATION_HINT = 'write it like "500ms", "2s", "15m" or "1h"'
+_RETENTION_HINT = 'write it like "30d", "2w" or "12h"'
 _BITRATE_HINT = 'write it like "96k", "128kbps" or as a whole number of bits per second'
 
 
@@ -60,6 +62,14 @@ def parse_duration(value: object) -> float:
         raise UnitError(f"{shown(value)} is not a duration", _DURATION_HINT)
     if not 0 < seconds <= _LONGEST_S:
         raise UnitError(f"{shown(value)} is {'longer than a year' if seconds else 'no time at all'}", _DURATION_HINT)
+    return float(seconds)
+
+
+def parse_retention(value: object) -> float:
+    """Seconds from "12h", "30d" or "2w", from a minute to ten years; raises UnitError for anything else."""
+    seconds = _quantity(value, _RETENTIONS)
+    if seconds is None or not 60 <= seconds <= 10 * _LONGEST_S:
+        raise UnitError(f"{shown(value)} is not a time from a minute to ten years", _RETENTION_HINT)
     return float(seconds)
 
 

@@ -9,14 +9,18 @@ Rules kept here:
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from nemod import logs
 from nemod.config import naming
+from nemod.config.model import After
 from nemod.config.units import format_limit, format_size
+from nemod.daemon import keeper
 from nemod.daemon.source import verify
 from nemod.delivery import names, originals, publish, reason, spelling
 from nemod.engines.base import EngineName
@@ -131,11 +135,12 @@ class Handover:
         if folder.failed is not None and job.source.is_relative_to(folder.failed):
             # A retry went well: the explanation goes with its file.
             await asyncio.to_thread(reason.clear_reason, job.source, failed=folder.failed)
+        after = After.ARCHIVE if folder.own_trash else folder.after
         done = await asyncio.to_thread(
             originals.dispose,
             job.source,
             job.fingerprint,
-            after=folder.after,
+            after=after,
             originals=folder.originals,
             relpath=job.relpath,
         )
@@ -143,12 +148,17 @@ class Handover:
             originals.dispose_sidecar,
             job.source,
             done,
-            after=folder.after,
+            after=after,
             originals=folder.originals,
             relpath=job.relpath,
         )
         for note in filter(None, (done.note, beside)):
             log.warning("job.original", job=job.id, file=job.relpath, how=done.how, why=note)
+        if folder.own_trash and done.path is not None:
+            there = await asyncio.to_thread(keeper.which, done.path)
+            kept = partial(Ledger.disposed, retained=there, keep_s=folder.retention_s, now=time.time())
+            await self.desk(kept, job.id, originals.Fate.TRASHED, done.path)
+            return
         await self.desk(Ledger.disposed, job.id, done.how, done.path)
 
     async def finish(self, job: Job, *, now: float) -> None:

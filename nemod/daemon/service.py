@@ -26,6 +26,7 @@ from nemod.daemon.examine import Examiner
 from nemod.daemon.fleet import Fleet, Refit
 from nemod.daemon.handover import Handover
 from nemod.daemon.inlets import Inlets
+from nemod.daemon.keeper import Keeper, room_bytes
 from nemod.daemon.letters import Letters
 from nemod.daemon.locks import Busy, Seat
 from nemod.daemon.once import worked_off
@@ -239,6 +240,7 @@ class Service:
             asyncio.create_task(self._engine_loop(desk), name="engines"),
             asyncio.create_task(self._reload_loop(desk, inlets), name="reload"),
             asyncio.create_task(self._herald.turn(), name="herald"),
+            asyncio.create_task(Keeper(desk=desk, config=lambda: self.config, room=room_bytes).turn(), name="keeper"),
         ]
         try:
             waits: set[asyncio.Future[Any]] = {self._stop, *loops}

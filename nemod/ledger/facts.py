@@ -14,8 +14,9 @@ from pathlib import Path
 from nemod.config.model import Folder, SessionScope
 from nemod.engines.base import EngineName, Part, Token
 from nemod.failure import Failure
-from nemod.job import AttemptId, JobId, Route
+from nemod.job import AttemptId, Fingerprint, JobId, Route
 from nemod.ledger.beside import folder_scope
+from nemod.ledger.keeping import retain
 from nemod.ledger.rows import dump, dump_parts, dump_paths, load
 from nemod.ledger.store import transaction
 from nemod.media.info import MediaInfo
@@ -129,16 +130,38 @@ def delivered(db: sqlite3.Connection, job: JobId, size_bytes: int) -> None:
     _set(db, job, "delivered_bytes = ?, failure = NULL", size_bytes)
 
 
-def disposed(db: sqlite3.Connection, job: JobId, how: str, source: Path | None) -> None:
-    """The original's end; only a kept one is still present."""
-    _set(
-        db,
-        job,
-        "disposed = ?, source = COALESCE(?, source), present = CASE WHEN ? = 'kept' THEN present ELSE 0 END",
-        how,
-        None if source is None else os.fsencode(source),
-        how,
-    )
+def disposed(
+    db: sqlite3.Connection,
+    job: JobId,
+    how: str,
+    source: Path | None,
+    *,
+    retained: Fingerprint | None = None,
+    keep_s: float | None = None,
+    now: float = 0.0,
+) -> None:
+    """The original's end; only a kept one is still present.
+
+    Args:
+        db: the ledger.
+        job: which one.
+        how: what became of its original.
+        source: where it lies now.
+        retained: which file it is there, if it is to lie there for a while only.
+        keep_s: how long.
+        now: epoch seconds.
+    """
+    with transaction(db):
+        if retained is not None and source is not None:
+            retain(db, job, source, retained, keep_s=keep_s, now=now)
+        _set(
+            db,
+            job,
+            "disposed = ?, source = COALESCE(?, source), present = CASE WHEN ? = 'kept' THEN present ELSE 0 END",
+            how,
+            None if source is None else os.fsencode(source),
+            how,
+        )
 
 
 def failing(db: sqlite3.Connection, job: JobId, failure: Failure) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from nemod.ledger import beside, facts, inbox, news, pauses, places, reading, spending, states, ways
+from nemod.ledger import beside, facts, inbox, keeping, news, pauses, places, reading, spending, states, ways
 from nemod.ledger.beside import HoldRow, Request, engine_scope, folder_scope
 from nemod.ledger.inbox import Reconciled
 from nemod.ledger.spending import Spending
@@ -141,6 +141,12 @@ class Ledger(sqlite3.Connection):
     present = reading.present
     next_due = reading.next_due
     data_version = reading.data_version
+
+    # originals that are kept for a while
+    count_time = keeping.count_time
+    keep_for = keeping.keep_for
+    kept = keeping.kept
+    kept_no_more = keeping.kept_no_more
 
     # drives
     drives = places.drives

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sqlite3
 import stat
 import threading
@@ -16,7 +17,7 @@ from nemod.failure import Kind
 from nemod.job import JobState
 from nemod.ledger.ledger import VERSION, Ledger, LedgerError
 from nemod.ledger.rows import dump
-from nemod.ledger.store import MARK, SCRIPTS, transaction
+from nemod.ledger.store import LEAST, MARK, SCRIPTS, transaction
 from tests.ledger.values import MEDIA, REFUSE, ROUTE, WHY, folder, sighting
 
 #: A route as version 1 wrote it: it knew nothing of follow-ups and finishes.
@@ -29,6 +30,7 @@ DIGESTS = {
     "migration_4.sql": "c152277ffd0a811957619a63d91fb374a19f2056064a7f5cdddb24fbb1792af3",
     "migration_5.sql": "1992131e748787452dc68f299106e60345524b90e0d35e30ba0e8b227110e79e",
     "migration_6.sql": "27e7a3b1bb11fa0deb808d58217cbdc971edf842b444f71a2cb39ff5b43db11e",
+    "migration_7.sql": "c8cd04ca9d860f7a501434e1b37863dbd78c0be18fd63a495efe56c0fb43843f",
 }
 
 
@@ -169,6 +171,16 @@ def test_who_goes_back_to_an_older_nemod_goes_on_where_the_newer_ledger_allows_i
     with closing(sqlite3.connect(file)) as db:
         assert db.execute("SELECT x FROM future").fetchall() == [("kept",)]
         assert db.execute("SELECT future FROM job WHERE id = ?", (job.id,)).fetchone() == ("new",)
+
+
+def test_an_older_nemod_may_work_with_what_the_newest_scripts_only_add(file: Path) -> None:
+    """Since `LEAST` they made tables of their own, and changed nothing that an older one reads or writes."""
+    Ledger.open(file).close()
+    with closing(sqlite3.connect(file)) as db:
+        assert pragma(db, "application_id") == MARK << 24 | VERSION << 12 | LEAST
+    for script in SCRIPTS[LEAST:]:
+        text = re.sub(r"--.*", "", files("nemod.ledger").joinpath(script).read_text("utf-8"))
+        assert set(re.findall(r"(?:^|;)\s*(\w+ \w+)", text)) <= {"CREATE TABLE", "CREATE INDEX"}
 
 
 def test_a_newer_ledger_that_needs_a_newer_nemod_is_refused(file: Path) -> None:

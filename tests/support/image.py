@@ -128,14 +128,20 @@ def _chroot(image: Image, command: str) -> None:
     pip = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
     wishes = dict(re.findall(r"(?m)^(?:global|install|:env:)\.([\w-]+)='(.*)'$", pip))
     local = [
-        part.removeprefix("file://") for value in wishes.values() for part in value.split() if re.match(r"(file:/)?//?\w", part)
+        part.removeprefix("file://") for value in wishes.values() for part in value.split() if re.match("(file://)?/", part)
     ]
+    local = [part.removesuffix("/simple") for part in local]  # an index's files lie beside it
     env = {f"PIP_{key.upper().replace('-', '_')}": value for key, value in wishes.items()}
-    binds = [path for path in ("/etc/resolv.conf", "/proc", "/dev", *local) if Path(path).exists()]
-    steps = [f"mkdir -p {shlex.quote(str(image.tree / Path(path).relative_to('/').parent))}" for path in binds]
-    for path in binds:
-        inside = shlex.quote(str(image.tree / path.lstrip("/")))
-        steps += [f"{'mkdir -p' if Path(path).is_dir() else 'touch'} {inside}", f"mount --rbind {shlex.quote(path)} {inside}"]
+    binds = {path: path for path in ("/etc/resolv.conf", "/proc", "/dev", *local) if Path(path).exists()}
+    if cert := env.get("PIP_CERT"):  # under another name: a package may bring the same file
+        del binds[cert]
+        binds[cert] = env["PIP_CERT"] = "/mnt/cert.pem"
+    steps = []
+    for path, seen in binds.items():
+        inside = image.tree / seen.lstrip("/")
+        made = f"mkdir -p {shlex.quote(str(inside))}" if Path(path).is_dir() else f"touch {shlex.quote(str(inside))}"
+        steps += [f"mkdir -p {shlex.quote(str(inside.parent))}", made]
+        steps.append(f"mount --rbind {shlex.quote(path)} {shlex.quote(str(inside))}")
     steps.append(f"exec chroot {shlex.quote(str(image.tree))} sh -c {shlex.quote(f'cd {image.workdir} && {command}')}")
     plain = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(
@@ -200,7 +206,7 @@ def start(image: Image, mounts: Mapping[str, str], log: Path, *, user: str, caps
         else:
             steps.append(f"mount --bind {shlex.quote(source)} {inside}")
     words = shlex.join([*rights, *image.entrypoint, *image.command])
-    steps.append(f"exec chroot {tree} sh -c {shlex.quote(f'cd {image.workdir} && exec {words}')}")
+    steps.append(f"exec {shutil.which('chroot')} {tree} sh -c {shlex.quote(f'cd {image.workdir} && exec {words}')}")
     with log.open("ab") as out:
         process = subprocess.Popen(
             [

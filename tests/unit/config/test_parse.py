@@ -9,7 +9,6 @@ from nemod.config.cloud import NEMO_KEYS
 from nemod.config.model import After, Config, EnginePolicy, SessionScope, Settings
 from nemod.config.parse import FOLDER_KEYS, PRESET_KEYS, SETTINGS_KEYS, parse
 from nemod.config.problem import Problem
-from nemod.config.shapes import PLANNED
 
 ODD_VALUES = [
     *(
@@ -228,6 +227,11 @@ codec = "av2"
         ("folders = 3\n", 1, "expected a table"),
         ("[[folders]]\n", 1, "expected a table"),
         ("[folders]\nclips = 3\n", 2, "expected a table"),
+        ('[folders.x]\ninbox = "i"\nretention = "30d"\n', 3, 'after = "archive"'),
+        ('[folders.x]\ninbox = "i"\nafter = "delete"\nkeep_free = "1GB"\n', 4, 'after = "delete"'),
+        ('[folders.x]\ninbox = "i"\nafter = "trash"\nretention = 30\n', 4, '"30d"'),
+        ('[folders.x]\ninbox = "i"\nafter = "trash"\nretention = "0d"\n', 4, "from a minute to ten years"),
+        ('[folders.x]\ninbox = "i"\nafter = "trash"\nkeep_free = "half"\n', 4, "is not a size"),
         ('[folders.x]\ninbox = "i"\npreset = "x"\nignore = ["a", 3]\n', 4, "expected text"),
     ],
 )
@@ -235,14 +239,6 @@ def test_each_fault_has_its_line_and_its_hint(written: ReadConfig, text: str, li
     """What is wrong is said with what to do about it."""
     problems = bad(written(text))
     assert any(where == line and said in words for where, _, words in problems), problems
-
-
-@pytest.mark.parametrize("key", sorted(PLANNED))
-@pytest.mark.parametrize("table", ["nemod", "folders.x", "presets.x"])
-def test_what_a_later_version_brings_is_refused_until_it_works(written: ReadConfig, table: str, key: str) -> None:
-    """A key that does nothing yet is not swallowed in silence."""
-    path = f"{table}.{key}"
-    assert any(where == path and "planned" in words for _, where, words in bad(written(f"[{table}]\n{key} = 1\n")))
 
 
 def test_presets_in_a_ring_are_named_in_order(written: ReadConfig) -> None:
