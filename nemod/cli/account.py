@@ -30,7 +30,7 @@ from nemod.cli.common import (
 )
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Nemo
-from nemod.config.places import account_file
+from nemod.config.places import SYSTEM_HOME, SYSTEM_TOKEN, account_file
 from nemod.daemon.mailbox import Verb
 from nemod.daemon.purse import day_of
 from nemod.engines.nemo import client
@@ -125,7 +125,9 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         say(f"Ends:      {_ends(found, now)}")
         say(f"Rendered:  {'yes' if found.proven else 'not yet; until it has, one video at a time goes there'}")
     say(f"Client id: {'known' if known else 'none yet'}")
-    if found is None:
+    if where.home == SYSTEM_HOME and SYSTEM_TOKEN.exists() and "CREDENTIALS_DIRECTORY" not in where.env:
+        tell(f"The service itself uses the token in {SYSTEM_TOKEN}; ask it with: nemod doctor --service")
+    elif found is None:
         say(HOW)
     elif found.origin is Origin.ANONYMOUS and found.user:
         say(f"Keep it by registering: {safe(nemo.web_url)}/register?bind={safe(found.user)}")

@@ -16,7 +16,7 @@ from nemod.cli.common import Places, say, tell
 from nemod.cli.exits import ExitCode, Stop
 from nemod.config.model import Config
 from nemod.config.parse import parse, understand
-from nemod.config.places import SYSTEM_CONFIG, SYSTEM_HOME, SYSTEM_STATE
+from nemod.config.places import SYSTEM_CONFIG, SYSTEM_HOME, SYSTEM_STATE, SYSTEM_TOKEN
 from nemod.config.prepare import prepare, stops
 from nemod.config.problem import Problem
 from nemod.config.sources import Source, parse_text
@@ -220,12 +220,9 @@ def install_system(manager: Systemd, where: Places) -> None:
     say("It runs from boot on.")
     say(f"Who drops videos below {SYSTEM_HOME} must be of the group {USER}: sudo usermod -aG {USER} NAME, then log in again.")
     say(f"Its jobs: sudo -u {USER} {_nemod()} status")
-    token = file.parent / "token"
-    _warn_of_shell(
-        where.env, f"Put the token into {SYSTEM_CONFIG.parent / 'token'} (mode 600), then: {_command()} restart --system"
-    )
-    if token.exists() and token.stat().st_mode & 0o077:
-        tell(f"Others may read {token}; close it with: sudo chmod 600 {token}")
+    _warn_of_shell(where.env, f"Put the token into {SYSTEM_TOKEN} (mode 600), then: {_command()} restart --system")
+    if SYSTEM_TOKEN.exists() and SYSTEM_TOKEN.stat().st_mode & 0o077:
+        tell(f"Others may read {SYSTEM_TOKEN}; close it with: sudo chmod 600 {SYSTEM_TOKEN}")
 
 
 def _in_sight() -> None:

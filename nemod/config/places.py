@@ -11,6 +11,9 @@ from platformdirs import user_state_dir
 #: The system service's: its config, its ledger, and its user's home, where `~` in the config leads.
 SYSTEM_CONFIG, SYSTEM_STATE, SYSTEM_HOME = Path("/etc/nemod/config.toml"), Path("/var/lib/nemod"), Path("/srv/nemod")
 
+#: Its token for the cloud, which only root can read; the service manager hands it over.
+SYSTEM_TOKEN = SYSTEM_CONFIG.with_name("token")
+
 
 def config_file(flag: Path | None, env: Mapping[str, str], home: Path) -> Path:
     """The file named on the command line, else in NEMOD_CONFIG, else config.toml in the XDG place."""
