@@ -167,7 +167,7 @@ class Service:
             if taken := await inlets.configure(self.config.folders, settle_s=self.config.settings.settle_s):
                 raise Busy("\n".join(taken))
             await recover(desk, (f.outbox for f in self.config.folders))
-            await herald.configure()
+            await herald.configure(look=not self._once)
             self._fleet.equip(self.config)
             runner = self._runner(desk)
             await self._fleet.check(desk, EngineName.LOCAL)
@@ -180,7 +180,6 @@ class Service:
                 status=lambda: FULL if desk.full else self.board.line(),
                 prod=self._work.set,
             )
-            herald.check()
             log.info("daemon.started", folders=[f.name for f in self.config.folders], state=str(self._state))
             ending = await self._turn(desk, inlets, runner)
             log.info("daemon.stopping", why=ending.name.lower())
@@ -389,8 +388,7 @@ class Service:
                 mended, self.config = fresh.nemo != self.config.nemo, fresh
                 await self._refit(desk, mended=mended)
                 await inlets.configure(fresh.folders, settle_s=fresh.settings.settle_s)
-                await self._herald.configure()
-                self._herald.check()
+                await self._herald.configure(look=True)
                 self._arm(inlets)
                 self._work.set()
                 log.info("config.reloaded", folders=[f.name for f in fresh.folders])

@@ -94,15 +94,12 @@ class Herald:
         """A job may have ended, or the config may be another one."""
         self._wake.set()
 
-    async def configure(self) -> None:
-        """Write down who wants to hear what, as the config has it now."""
+    async def configure(self, *, look: bool = False) -> None:
+        """Write down who wants to hear what, as the config has it now; `look`: and say which addresses mean nothing."""
         await self._desk(Ledger.keep_wishes, tuple(_wishes(self._config())), now=time.time())
-        self.poke()
-
-    def check(self) -> None:
-        """Say which addresses mean nothing, before there is anything to tell."""
-        if (urls := self._config().notify.urls) and _MARK not in self._under_way:
+        if look and (urls := self._config().notify.urls) and _MARK not in self._under_way:
             self._begin(_MARK, self._check(urls))
+        self.poke()
 
     async def turn(self) -> None:
         """Tell what there is to tell, for ever."""

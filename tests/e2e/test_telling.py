@@ -54,7 +54,7 @@ def hanging() -> list[int]:
 def notify(own: Machine, *urls: str, digest: str) -> None:
     """Write down who hears of it."""
     addresses = ", ".join(f'"{url}"' for url in urls)
-    own.folders["-"] = f'[notify]\nurls = [{addresses}]\ndigest = "{digest}"\n'
+    own.folders["-"] = f'[notify]\nurls = [{addresses}]\non = ["failed", "done"]\ndigest = "{digest}"\n'
 
 
 def test_a_program_hears_of_each_result_through_kills_stops_and_reloads(own: Machine, tiny: Path) -> None:
@@ -124,10 +124,7 @@ def test_people_hear_of_failures_and_nothing_of_folders_that_keep_to_themselves(
     assert own.stop() == 0
     shutil.copy(tiny, public / "good.mp4")
     assert own.nemod("once").returncode == ExitCode.OK
-    (private / "more.mp4").write_text("no video")
-    (public / "more.mp4").write_text("no video")
-    assert own.nemod("once").returncode == ExitCode.FAILED
-    assert [message["title"] for message in listener.heard] == ["nemod: 2 failed", "nemod: more.mp4 failed"]
+    assert [message["title"] for message in listener.heard] == ["nemod: 2 failed", "nemod: good.mp4 is done"]
     first, second = listener.bodies
     assert "- public.mp4 (public" in first
     assert "- asked.mp4 (asked" in first
