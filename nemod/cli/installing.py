@@ -25,7 +25,7 @@ from nemod.daemon.locks import daemon_runs
 from nemod.host import own_user, units
 from nemod.host.calls import ServiceError
 from nemod.host.launchd import Launchd, guarded
-from nemod.host.systemd import UNIT, Systemd, lingers
+from nemod.host.systemd import UNIT, Systemd, lingers, person
 from nemod.host.units import USER, Installation
 from nemod.resources import shared_file
 from nemod.text import safe
@@ -123,7 +123,7 @@ def install_user(manager: Systemd, where: Places, flag: Path | None) -> None:
     if lingers():
         say("It runs from boot on, whether you are logged in or not.")
     else:
-        say("It runs while you are logged in. To let it run from boot on: loginctl enable-linger")
+        say(f"It runs while you are logged in. To let it run from boot on: sudo loginctl enable-linger {safe(person())}")
     _warn_of_shell(where.env, f"Store the token instead: {safe(program()[0])} account set-token")
 
 
