@@ -10,6 +10,9 @@ import pytest
 
 from nemod.cli.exits import ExitCode, Stop
 from nemod.cli.identity import become, unknown_zone
+from nemod.config.model import Config
+from nemod.config.parse import parse
+from nemod.config.write import default_places, write_default
 
 USER, GROUP = 4320, 4321
 #: A command, and who the process is behind it.
@@ -116,21 +119,16 @@ def test_a_time_zone_that_there_is_not(zone: str) -> None:
 
 
 def test_a_container_gets_a_config_for_its_folders(tmp_path: Path) -> None:
-    """Inboxes below NEMOD_WATCH_DIR, outboxes below NEMOD_OUTPUT_DIR; those of folders that are added, too."""
-    file = tmp_path / "config" / "config.toml"
-    mounts = {
-        "NEMOD_WATCH_DIR": str(tmp_path / 'wa"tch'),
-        "NEMOD_OUTPUT_DIR": str(tmp_path / "output"),
-        "NEMOD_CONFIG": str(file),
-    }
-    mine = {"PUID": str(os.geteuid()), "PGID": str(os.getegid())}
-    for name in ("NEMOD_WATCH_DIR", "NEMOD_OUTPUT_DIR"):
-        Path(mounts[name]).mkdir()
-    assert who(tmp_path, "once", **mounts, **mine)[0][0] == ExitCode.USAGE, "once writes none"
-    assert who(tmp_path, "init", **mounts, **mine)[0][0] == 0
-    assert who(tmp_path, "folders", "add", "phone", "-p", "whatsapp", **mounts, **mine)[0][0] == 0
-    assert who(tmp_path, "once", **mounts, **mine)[0][0] == 0
-    names = {"discord", "discord-10mb", "gmail", "phone"}
-    assert {path.name for path in Path(mounts["NEMOD_WATCH_DIR"]).iterdir()} == names
-    assert {path.name for path in Path(mounts["NEMOD_OUTPUT_DIR"]).iterdir()} == names
-    assert not list(Path(mounts["NEMOD_WATCH_DIR"]).glob("*/done"))
+    """Inboxes below NEMOD_WATCH_DIR, outboxes below NEMOD_OUTPUT_DIR, whatever letters are in them."""
+    file = tmp_path / "config.toml"
+    watch, output = tmp_path / 'wa"tch', tmp_path / "output"
+    env = {"NEMOD_WATCH_DIR": str(watch), "NEMOD_OUTPUT_DIR": str(output)}
+    write_default(file, env)
+    config = parse(file, home=tmp_path)
+    assert isinstance(config, Config)
+    assert {folder.name for folder in config.folders} == {"discord", "discord-10mb", "gmail"}
+    for folder in config.folders:
+        assert (folder.inbox, folder.outbox) == (watch / folder.name, output / folder.name)
+    assert default_places("phone", env) == {"inbox": watch / "phone", "outbox": output / "phone"}
+    assert default_places("phone", {"NEMOD_WATCH_DIR": str(watch)}) == {"inbox": watch / "phone"}
+    assert default_places("phone", {}) == {"inbox": Path("~/Compress/phone")}

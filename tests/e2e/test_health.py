@@ -15,6 +15,7 @@ import pytest
 from nemod.daemon import health as socket_of
 from nemod.daemon.health import State, ask
 from nemod.daemon.service import LEDGER
+from tests.e2e.conftest import slow
 from tests.support.daemon import Machine, eventually, machine
 from tests.support.people import ordinary
 
@@ -68,6 +69,7 @@ def test_it_is_well_only_while_its_work_goes_on(own: Machine) -> None:
     assert not (own.state / socket_of.FILE).exists()
 
 
+@slow
 def test_a_name_that_is_too_long_and_a_state_folder_that_takes_no_socket(own: Machine) -> None:
     """The first is reached by way of its folder; for the second the folder of temporary files does."""
     own.folder("in")

@@ -44,7 +44,3 @@ def test_encodes_keep_to_their_cores_and_yield(own: Machine, lengthy: Path) -> N
     assert faulty.returncode == 2
     assert f"there are only {len(usable_cores())} here" in faulty.stderr
     own.stop()
-    own.start()  # with all that there are
-    eventually(lambda: len(own.encoding()) == 2, own.told)
-    assert politeness(own.encoding()[0]) == (len(usable_cores()), 13)
-    own.stop()
