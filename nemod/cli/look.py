@@ -17,12 +17,16 @@ from nemod.cli.common import (
     print_sheet,
     say,
     scene,
+    tell,
 )
 from nemod.config.builtin import platforms
 from nemod.config.model import Config, Preset
+from nemod.config.places import SYSTEM_HOME
 from nemod.config.units import format_size
 from nemod.daemon.locks import daemon_runs
 from nemod.daemon.resting import pause_view
+from nemod.host.systemd import SYSTEM_FILE
+from nemod.host.units import USER
 from nemod.job import JobState
 from nemod.text import safe
 from nemod.views import (
@@ -81,6 +85,8 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         print_sheet(places_sheet(view.folders, home=where.home))
     for problem in view.problems:
         say(problem)
+    if not view.running and where.home != SYSTEM_HOME and SYSTEM_FILE.exists():
+        tell(f"This is yours; the machine's service is asked with: sudo -u {USER} nemod status")
 
 
 def _status(where: Places) -> StatusView:

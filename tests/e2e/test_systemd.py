@@ -68,6 +68,7 @@ def test_the_readme_leads_from_a_fresh_debian_to_a_hardened_service(machine: Boo
     machine.put(tiny, INBOX, "clip.mov")
     machine.wait_for("clip.mov", "done")
     assert machine.person(f"ls {INBOX}/done; rm {INBOX}/done/clip.mp4").stdout.split() == ["clip.mp4"]
+    assert "sudo -u nemod nemod status" in machine.person("nemod status").stderr
     status = Path(f"/proc/{machine.leader()}/root/proc/{machine.main_pid()}/status").read_text()
     assert re.search(r"^Seccomp:\s+2$", status, flags=re.MULTILINE)
     assert re.search(r"^CapBnd:\s+0+$", status, flags=re.MULTILINE)
