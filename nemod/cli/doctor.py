@@ -16,7 +16,7 @@ from nemod.daemon.health import Health
 from nemod.host import doctor as host
 from nemod.host.finding import Finding
 from nemod.text import safe
-from nemod.views import Sheet, tilde
+from nemod.views import Sheet
 
 
 def register(app: typer.Typer) -> None:
@@ -72,4 +72,5 @@ def _from_the_daemon(state: Path) -> Sequence[Finding]:
 
 
 def _short(found: str, home: Path) -> str:
-    return tilde(found, home) if found.startswith("/") else safe(found)
+    """What was found; a path that it begins with is made short, and nothing else is taken for one."""
+    return safe(f"~{found.removeprefix(str(home))}" if found.startswith(f"{home}/") else found)

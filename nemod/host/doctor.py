@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -50,10 +50,11 @@ async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[st
     """
     config = parse(config_file, home=home, env=env)
     known = config if isinstance(config, Config) else None
+    faults = () if known is None else inspect_folders(known, home=home)
     return (
         Finding(what="nemod", found=f"{version('nemod')} with Python {platform.python_version()} ({program})"),
-        *_config(config_file, config, home),
-        *(() if known is None else _folders(known)),
+        *_config(config_file, config, faults),
+        *(() if known is None else _folders(known, frozenset(fault.key for fault in faults))),
         *(() if known is None else watches(known)),
         *(() if known is None else [finding async for finding in cloud(known, state, home, env)]),
         *await encoders(known),
@@ -65,7 +66,7 @@ async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[st
     )
 
 
-def _config(file: Path, config: Config | tuple[Problem, ...], home: Path) -> Iterator[Finding]:
+def _config(file: Path, config: Config | tuple[Problem, ...], faults: Iterable[Problem]) -> Iterator[Finding]:
     if not file.exists():
         yield Finding(what="config", found=f"{file} is not there yet", todo="nemod run, or nemod init, writes one")
     elif not isinstance(config, Config):
@@ -73,16 +74,16 @@ def _config(file: Path, config: Config | tuple[Problem, ...], home: Path) -> Ite
             yield Finding(what="config", found=str(problem), ok=False, todo="mend it, then: nemod config check")
     else:
         yield Finding(what="config", found=str(file))
-        for problem in inspect_folders(config, home=home):
+        for problem in faults:
             if problem.key == "nemod.ffmpeg":
                 continue  # it is asked itself below
             yield Finding(what=f"config {problem.key}", found=problem.what, ok=False, todo=problem.hint)
 
 
-def _folders(config: Config) -> Iterator[Finding]:
+def _folders(config: Config, faulty: frozenset[str]) -> Iterator[Finding]:
     for folder in config.folders:
         try:
-            yield from patiently(partial(_folder, folder))
+            yield from patiently(partial(_folder, folder, told=f"folders.{folder.name}.inbox" in faulty))
         except TimeoutError:
             continue  # said above: its disk does not answer
         except OSError as error:
@@ -90,9 +91,11 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding(what=f"folder {folder.name}", found=f"{error.filename}: {error.strerror}", ok=False, todo=todo)
 
 
-def _folder(folder: Folder) -> tuple[Finding, ...]:
+def _folder(folder: Folder, *, told: bool) -> tuple[Finding, ...]:
+    """What is found of a folder; `told`: what is wrong with its inbox was said above."""
     if not folder.inbox.is_dir():
-        return ()  # said above when it cannot be made
+        missing = Finding(what=f"folder {folder.name}", found=f"{folder.inbox} is not there yet", todo="nemod run makes it")
+        return () if told else (missing,)
     mount = file_system(folder.inbox)
     how = "polled, since events of a network share do not tell all" if mount.remote else "watched by events"
     return (
@@ -135,8 +138,17 @@ def _space(folder: Folder) -> Finding:
 
 
 def _state(state: Path) -> Iterator[Finding]:
+    if not os.path.lexists(state):
+        above = next(place for place in state.parents if os.path.lexists(place))
+        if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+            yield Finding(what="state", found=f"{state} is not there yet", todo="nemod run makes it")
+        else:
+            todo = "make it, or set NEMOD_STATE_DIR"
+            yield Finding(what="state", found=f"{state} is not there and cannot be made in {above}", ok=False, todo=todo)
+        return
     if not state.is_dir():
-        yield Finding(what="state", found=f"{state} is not there yet", todo="nemod run makes it")
+        todo = "move it away, or set NEMOD_STATE_DIR"
+        yield Finding(what="state", found=f"{state} is not a folder", ok=False, todo=todo)
         return
     mode = stat.S_IMODE(state.stat().st_mode)
     mine = os.access(state, os.R_OK | os.W_OK | os.X_OK)

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from nemod.config.model import Config
+from nemod.config.model import Config, Folder
 from nemod.host.finding import Finding
 from nemod.intake.mounts import file_system
 from nemod.threads import patiently
@@ -28,13 +28,14 @@ def watches(config: Config) -> Iterator[Finding]:
         return
     most_instances, most_watches = _limit("max_user_instances"), _limit("max_user_watches")
     if most_instances is None or most_watches is None:
+        yield Finding(what="inotify", found=f"{LIMITS} does not tell how many folders may be watched")
         return
     needs_instances = needs_watches = 0
     for folder in config.folders:
         with suppress(OSError):  # what is not there, or does not answer, is told above
-            if not file_system(folder.inbox).remote:
-                needs_instances += 1
-                needs_watches += patiently(partial(_folders_in, folder.inbox)) if folder.recursive else 1
+            watched = patiently(partial(_watches_of, folder))
+            needs_instances += watched > 0
+            needs_watches += watched
     used = _instances_in_use()
     short = [
         f"fs.inotify.{name}={max(enough, 2 * needs)}"
@@ -68,9 +69,11 @@ def _limit(name: str) -> int | None:
         return None
 
 
-def _folders_in(inbox: Path) -> int:
-    """A folder and all below it, each of which takes a watch; links are not followed."""
-    return sum(1 for _ in os.walk(inbox))
+def _watches_of(folder: Folder) -> int:
+    """How many watches an inbox takes: none of a network share, else one for each folder in it; links are not followed."""
+    if file_system(folder.inbox).remote:
+        return 0
+    return sum(1 for _ in os.walk(folder.inbox)) if folder.recursive else 1
 
 
 def _instances_in_use() -> int:

@@ -1,5 +1,6 @@
 """`nemod doctor`: what it looks at, what it says, and when its exit code is 1."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from nemod.daemon.service import LEDGER
 from nemod.host import machine
 from tests.cli.machine import Home, Ran
 from tests.support.cloud import cloud
+from tests.support.disks import disks
 from tests.support.hardware import with_hardware
 
 Nemod = Callable[..., Ran]
@@ -158,3 +160,30 @@ def test_a_damaged_ledger_is_found(home: Home, nemod: Nemod) -> None:
     told = findings(ran)["ledger"]
     assert "damaged" in told["found"]
     assert told["todo"]
+
+
+def test_what_is_not_there_yet_has_its_line_and_what_is_in_the_way_is_a_fault(home: Home, nemod: Nemod) -> None:
+    """A folder that the start makes is none; a file where the state should lie is one, and so is a place that takes none."""
+    home.configure(CONFIG + 'engine = "local"\n')
+    found = findings(nemod("doctor", "--json"))
+    assert "not there yet" in found["folder clips"]["found"]
+    assert found["state"]["ok"]
+    home.state.write_text("in the way")
+    ran = nemod("doctor", "--json")
+    assert ran.code == ExitCode.FAILED
+    assert "is not a folder" in findings(ran)["state"]["found"]
+    ran = home.nemod("doctor", "--json", NEMOD_STATE_DIR=str(home.state / "below"))
+    assert ran.code == ExitCode.FAILED
+    assert "cannot be made" in findings(ran)["state"]["found"]
+
+
+@pytest.mark.skipif(not os.environ.get("NEMOD_SLOW"), reason="each look at a disk that hangs takes seconds (NEMOD_SLOW=1)")
+def test_an_inbox_that_does_not_answer_keeps_the_doctor_from_nothing_else(home: Home, tmp_path: Path) -> None:
+    """Neither its file system nor its watches can be asked for."""
+    clips = configured(home, CONFIG + 'engine = "local"\n')
+    with disks(tmp_path) as hands:
+        hands.hang(clips)
+        ran = home.nemod("doctor", "--json")
+    assert ran.code == ExitCode.FAILED
+    assert "does not answer" in findings(ran)["config folders.clips.inbox"]["found"]
+    assert {"inotify", "ffmpeg", "state", "daemon"} <= findings(ran).keys()
