@@ -61,7 +61,13 @@ def next_opening(hours: tuple[Span, ...], at: datetime) -> datetime:
 
 def closed(folders: Iterable[Folder], at: datetime) -> dict[str, float]:
     """The folders that may begin nothing new at a moment of the wall clock, and when they may again (epoch seconds)."""
-    return {f.name: next_opening(f.hours, at).timestamp() for f in folders if not is_open(f.hours, at)}
+    return {f.name: _epoch(next_opening(f.hours, at), after=at) for f in folders if not is_open(f.hours, at)}
+
+
+def _epoch(opening: datetime, *, after: datetime) -> float:
+    """An opening in epoch seconds; in the hour that comes twice when summer ends, the one that is still to come."""
+    first = opening.timestamp()
+    return first if first > after.timestamp() else opening.replace(fold=1).timestamp()
 
 
 def _span(part: str, whole: str) -> Span:
@@ -93,7 +99,8 @@ def _days(text: str | None, whole: str) -> tuple[int, ...]:
     if None in numbers or len(numbers) > 2:
         raise UnitError(f"{shown(whole)}: {shown(text)} are no days", "mon tue wed thu fri sat sun, mon-fri, weekdays, weekend")
     first, last = numbers[0] or 0, numbers[-1] or 0
-    return tuple((first + ahead) % 7 for ahead in range((last - first) % 7 + 1))
+    days = tuple((first + ahead) % 7 for ahead in range((last - first) % 7 + 1))
+    return tuple(sorted(days)) if len(days) == len(DAYS) else days
 
 
 def _days_text(days: tuple[int, ...]) -> str:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -35,7 +34,7 @@ from nemod.daemon.pulse import Pulse
 from nemod.daemon.recovery import recover
 from nemod.daemon.runner import Runner
 from nemod.daemon.signals import listen
-from nemod.daemon.timers import Timers
+from nemod.daemon.timers import Timers, wall_clock
 from nemod.engines.base import EngineName
 from nemod.failure import NemodError
 from nemod.herald.herald import Herald
@@ -264,7 +263,7 @@ class Service:
             await desk(Ledger.clock_set_back, now=time.time())
             for fallen in await desk(Ledger.fall_back, now=time.time(), patience_s=nemo.patience_s):
                 log.info("job.falls_back", job=fallen.job, file=fallen.relpath, to=fallen.lane, why=fallen.why.detail)
-            await desk(Ledger.keep_hours, closed(self.config.folders, datetime.now()), now=time.time())  # noqa: DTZ005 - by the clock on the wall
+            await desk(Ledger.keep_hours, closed(self.config.folders, wall_clock()), now=time.time())
             claim = partial(self._claim, desk, runner, inlets.silent)
             await claim(Lane.LIGHT, LIGHT_SLOTS)
             await claim(Lane.LOCAL, self.config.settings.workers)

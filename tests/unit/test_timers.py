@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nemod.daemon.timers import Timers
+from nemod.daemon.timers import Timers, wall_clock
 
 
 @pytest.fixture
@@ -94,3 +94,13 @@ async def test_a_repeated_alarm_goes_on_until_the_clock_stops(timers: Timers) ->
     await asyncio.sleep(0.2)
     assert len(count) == before
     timers.stop()
+
+
+def test_the_clock_on_the_wall_is_the_one_where_the_machine_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zone that is changed counts at once; a process alone goes on by the one that it began with."""
+    monkeypatch.setenv("TZ", "Etc/GMT+11")
+    west = wall_clock()
+    monkeypatch.setenv("TZ", "Etc/GMT-11")
+    assert 21 < (wall_clock() - west).total_seconds() / 3600 < 23
+    monkeypatch.undo()
+    time.tzset()

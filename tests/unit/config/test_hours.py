@@ -1,5 +1,7 @@
 """Opening hours: over midnight, on some days, in the words that people write."""
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,16 @@ FRIDAY, SATURDAY, SUNDAY, MONDAY = 20, 21, 22, 23
 def at(day: int, hour: int, minute: int = 0) -> datetime:
     """A moment of that week."""
     return datetime(2026, 11, day, hour, minute)  # noqa: DTZ001 - the wall clock has no zone
+
+
+@pytest.fixture
+def berlin() -> Iterator[None]:
+    """A clock that is put forward on 2026-03-29 and back on 2026-10-25."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +70,31 @@ def test_folders_that_are_closed_are_named_with_the_moment_of_their_opening() ->
     night = replace(folder(Path("/x")), hours=parse_hours("22:00-06:00"))
     assert closed([night, folder(Path("/y"))], at(FRIDAY, 12)) == {"clips": at(FRIDAY, 22).timestamp()}
     assert closed([night], at(FRIDAY, 23)) == {}
+
+
+@pytest.mark.parametrize(
+    ("moment", "fold", "waits_s"),
+    [
+        ((3, 29, 1, 45), 0, 2700),  # half past two does not come; half past three is the next one
+        ((10, 25, 2, 15), 0, 900),
+        ((10, 25, 2, 15), 1, 900),  # the first half past two is over, and a second one is to come
+    ],
+)
+def test_a_closed_folder_opens_later_than_now_also_in_the_hour_that_comes_twice(
+    berlin: None, moment: tuple[int, int, int, int], fold: int, waits_s: int
+) -> None:
+    """A moment that has passed would let its jobs begin at once."""
+    del berlin
+    now = datetime(2026, *moment, fold=fold)  # noqa: DTZ001 - the wall clock has no zone
+    early = replace(folder(Path("/x")), hours=parse_hours("02:30-05:00"))
+    assert closed([early], now) == {"clips": now.timestamp() + waits_s}
+
+
+def test_a_week_that_begins_on_any_day_is_always() -> None:
+    """Which is written in one way."""
+    assert parse_hours("sun-sat 00:00-24:00") == ()
+    assert hours_text(parse_hours("wed-tue 22:00-06:00")) == "22:00-06:00"
+    assert parse_hours("wed-tue 22:00-06:00") == parse_hours("22:00-06:00")
 
 
 def test_without_hours_it_is_always_open() -> None:
