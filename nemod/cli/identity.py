@@ -2,6 +2,7 @@
 
 Rules kept here:
 - a command that is started as the superuser with PUID becomes that user for good, its children and `nemod health` with it;
+- an ordinary user of a machine is who he is: PUID in his shell is meant for other programs;
 - in a container (NEMOD_WATCH_DIR is set there) it works as the superuser only when PUID=0 says so;
 - of the folders that were mounted an empty one that belongs to the superuser, as engines make them, is handed over; nothing
   else changes its owner;
@@ -35,6 +36,8 @@ def become(env: Mapping[str, str]) -> None:
             os.umask(parse_umask(umask))
         except UnitError as error:
             raise Stop(ExitCode.USAGE, f"UMASK: {error.what}.", hint=error.hint.replace("in quotes, ", "")) from error
+    if os.geteuid() != 0 and "NEMOD_WATCH_DIR" not in env:
+        return  # somebody's shell, which has them for other programs
     user, group = _wanted(env)
     if user is None:
         if group is not None:

@@ -86,7 +86,7 @@ def test_only_empty_folders_of_roots_are_handed_over(tmp_path: Path) -> None:
 def test_what_cannot_be_is_said(env: dict[str, str], words: str) -> None:
     """Wrong numbers and masks, and half a pair."""
     with pytest.raises(Stop, match=words):
-        become(env)
+        become({**env, "NEMOD_WATCH_DIR": "/watch"})
 
 
 def test_what_is_empty_is_not_said_and_what_is_so_already_changes_nothing() -> None:
@@ -100,10 +100,11 @@ def test_what_is_empty_is_not_said_and_what_is_so_already_changes_nothing() -> N
 @root
 def test_a_user_cannot_become_another(tmp_path: Path) -> None:
     """Started as a user, PUID may only repeat what it is; else the words say both ways."""
-    (code, *_), said = who(tmp_path, AS="65534", PUID="99", PGID="100")
+    (code, *_), said = who(tmp_path, AS="65534", PUID="99", PGID="100", NEMOD_WATCH_DIR="/watch")
     assert code == ExitCode.USAGE
     assert "was started as 65534:65534, not as root" in said
-    assert who(tmp_path, AS="65534", PUID="65534", PGID="65534")[0][0] == 0
+    assert who(tmp_path, AS="65534", PUID="65534", PGID="65534", NEMOD_WATCH_DIR="/watch")[0][0] == 0
+    assert who(tmp_path, AS="65534", PUID="99", PGID="100")[0][0] == 0, "outside of a container they are other programs'"
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "CET-1CEST,M3.5.0,M10.5.0/3", ":Europe/Berlin", "", "<+03>-3"])
