@@ -109,9 +109,9 @@ class Systemd:
     def log_argv(self, lines: int, *, follow: bool) -> list[str]:
         """The command that shows the service's log."""
         # A person's own unit is looked for in every journal that the person may read: not every system keeps one for each.
-        which = f"--unit={UNIT}" if self.system else f"--user-unit={UNIT}"
-        # Quiet: whoever asks for one's own service need not be told that there are others.
-        return ["journalctl", which, f"--lines={lines}", "--quiet", *(["--follow"] if follow else ["--no-pager"])]
+        # Quiet about other people's messages there; of the machine's service it is worth knowing that one may not see any.
+        which = [f"--unit={UNIT}"] if self.system else [f"--user-unit={UNIT}", "--quiet"]
+        return ["journalctl", *which, f"--lines={lines}", *(["--follow"] if follow else ["--no-pager"])]
 
     def last_words(self) -> tuple[str, ...]:
         """The last lines of its log, after a start that failed."""

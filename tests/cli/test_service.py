@@ -242,7 +242,7 @@ def test_start_stop_restart_status_and_logs_ask_the_one_that_is_installed(desk: 
         assert desk.service(command).code == 0
         assert desk.asked() == [f"systemctl --user {command} nemod.service"]
     assert desk.service("logs", "-n", "7").code == 0
-    assert desk.asked() == ["journalctl --user-unit=nemod.service --lines=7 --quiet --no-pager"]
+    assert desk.asked() == ["journalctl --user-unit=nemod.service --quiet --lines=7 --no-pager"]
     for state, code in (("active", 0), ("activating", 75), ("failed", 1)):
         desk.answer(
             "show", f"ActiveState={state}\nSubState=x\nStatusText=Watching\x1b the folders\nMainPID=7\nUnitFileState=enabled\n"
