@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import assert_never
 
 from nemod.config.model import Config, Folder
 from nemod.config.parse import parse
 from nemod.config.prepare import inspect as inspect_folders
 from nemod.config.problem import Problem
 from nemod.config.units import format_size
-from nemod.daemon.locks import daemon_runs
+from nemod.daemon.health import State, ask
 from nemod.daemon.service import LEDGER, open_ledger
 from nemod.delivery.publish import WORK
 from nemod.host.addresses import addresses
@@ -62,7 +63,7 @@ async def examine(config_file: Path, state: Path, *, home: Path, env: Mapping[st
         *_state(state),
         clock(),
         *services(known, home=home, env=env),
-        Finding(what="daemon", found="running" if daemon_runs(state) else "not running"),
+        _daemon(state),
     )
 
 
@@ -179,3 +180,24 @@ def _ledger(state: Path) -> Finding:
         ledger.close()
     open_jobs = sum(counts[s] for s in (JobState.QUEUED, JobState.RUNNING, JobState.PARKED))
     return Finding(what="ledger", found=f"sound: {sum(counts.values())} jobs, {open_jobs} of them open")
+
+
+def _daemon(state: Path) -> Finding:
+    """Whether it is there, and does anything."""
+    restart = "restart it: nemod service restart, or end it (its jobs go on at the next start) and: nemod run"
+    match ask(state).state:
+        case State.WORKING:
+            return Finding(what="daemon", found="running")
+        case State.ABSENT:
+            return Finding(what="daemon", found="not running")
+        case State.STUCK:
+            return Finding(what="daemon", found="running, but its work stands still", ok=False, todo=restart)
+        case State.SILENT:
+            found = "running, but it does not answer: it is paused or hangs"
+            return Finding(what="daemon", found=found, ok=False, todo=restart)
+        case State.UNKNOWN:
+            return Finding(what="daemon", found="cannot be known from this account", todo="ask as the one that it runs as")
+        case State.STARTING | State.STOPPING as passing:
+            return Finding(what="daemon", found=passing.value)
+        case _ as never:
+            assert_never(never)

@@ -50,10 +50,13 @@ def test_it_is_well_only_while_its_work_goes_on(own: Machine) -> None:
     own.send(signal.SIGSTOP)
     try:
         silent = own.nemod("health")
+        looked = own.nemod("doctor", "--json")
     finally:
         own.send(signal.SIGCONT)
     assert (silent.returncode, silent.stdout) == (ILL, "")
     assert "did not answer" in silent.stderr
+    assert looked.returncode == ILL
+    assert "does not answer" in next(found["found"] for found in json.loads(looked.stdout) if found["what"] == "daemon")
     with closing(sqlite3.connect(own.state / LEDGER, isolation_level=None)) as locker:
         locker.execute("BEGIN IMMEDIATE")
         stuck = ask(own.state)
