@@ -135,6 +135,7 @@ class Service:
         self._outside = outside or Outside()
         self._pulse = Pulse(self._outside.watcher, state, self._outside.around)
         self._running: dict[JobId, _Held] = {}
+        self._claims = False  # whatever runs by then, an earlier life has left
         self._failed = 0
         self._work = asyncio.Event()
         self._mail = asyncio.Event()
@@ -218,8 +219,8 @@ class Service:
         telling = asyncio.create_task(self._herald.close())
         await asyncio.wait([telling, *(held.task for held in running.values())], timeout=STOP_S)
         with suppress(LedgerError):  # the next start's recovery does the same
-            for job in running:
-                await desk(Ledger.move, job, Move.YIELD, now=time.time())
+            for job in await desk(Ledger.jobs, states=[JobState.RUNNING]) if self._claims else ():  # also one just claimed
+                await desk(Ledger.move, job.id, Move.YIELD, now=time.time())
         await self._fleet.close()
         await inlets.close()
         await self._pulse.close()
@@ -254,6 +255,7 @@ class Service:
 
     async def _work_loop(self, desk: Desk, inlets: Inlets, runner: Runner) -> None:
         assert self._stop is not None  # noqa: S101 - run() made it
+        self._claims = True
         self._work.set()
         while True:
             await self._work.wait()
