@@ -158,6 +158,8 @@ def _state(state: Path) -> Iterator[Finding]:
     if mine and not private:
         todo = f"chmod 700 {state}"
     yield Finding(what="state", found=f"{state}, mode {mode:03o}, on {file_system(state).type}", ok=mine and private, todo=todo)
+    if not mine:
+        return  # what lies in it cannot be seen
     free = shutil.disk_usage(state).free
     enough = free >= STATE_LEAST_BYTES
     yield Finding(what="free space, state", found=format_size(free), ok=enough, todo="" if enough else "free some space there")

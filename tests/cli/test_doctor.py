@@ -1,7 +1,10 @@
 """`nemod doctor`: what it looks at, what it says, and when its exit code is 1."""
 
+import json
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +23,7 @@ from tests.cli.machine import Home, Ran
 from tests.support.cloud import cloud
 from tests.support.disks import disks
 from tests.support.hardware import with_hardware
+from tests.support.people import without_power
 
 Nemod = Callable[..., Ran]
 CONFIG = '[folders.clips]\ninbox = "~/clips"\npreset = "discord"\n'
@@ -175,6 +179,19 @@ def test_what_is_not_there_yet_has_its_line_and_what_is_in_the_way_is_a_fault(ho
     ran = home.nemod("doctor", "--json", NEMOD_STATE_DIR=str(home.state / "below"))
     assert ran.code == ExitCode.FAILED
     assert "cannot be made" in findings(ran)["state"]["found"]
+
+
+def test_a_state_that_one_may_not_look_into_is_a_fault_and_no_traceback(home: Home) -> None:
+    """As of a service with a user of its own, looked at by somebody else."""
+    configured(home, CONFIG + 'engine = "local"\n')
+    home.state.mkdir(mode=0)
+    argv = [*without_power(), sys.executable, "-m", "nemod", "doctor", "--json"]
+    done = subprocess.run(argv, env=home.env(), capture_output=True, text=True, check=False)
+    home.state.chmod(0o700)
+    assert done.returncode == ExitCode.FAILED
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert "NEMOD_STATE_DIR" in found["state"]["todo"]
+    assert "cannot be known" in found["daemon"]["found"]
 
 
 @pytest.mark.skipif(not os.environ.get("NEMOD_SLOW"), reason="each look at a disk that hangs takes seconds (NEMOD_SLOW=1)")
