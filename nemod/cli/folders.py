@@ -64,7 +64,7 @@ def add(
         ),
     ],
     inbox: Annotated[
-        Path | None, typer.Option("--inbox", metavar="DIR", help="Where videos are dropped; ~/Compress/NAME by default.")
+        str | None, typer.Option("--inbox", metavar="DIR", help="Where videos are dropped; ~/Compress/NAME by default.")
     ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -75,7 +75,9 @@ def add(
     """
     where = places(config)
     usual = default_places(name, where.env)
-    chosen = usual["inbox"] if inbox is None else inbox
+    if inbox is not None and not inbox.strip():  # an empty variable of a script would mean the folder that it stands in
+        raise Stop(ExitCode.USAGE, "--inbox names no folder.", hint='Write "." if this one is meant.')
+    chosen = usual["inbox"] if inbox is None else Path(inbox)
     chosen = chosen if chosen.parts[:1] == ("~",) else chosen.absolute()
     outbox = usual.get("outbox") if inbox is None else None
     written = add_folder(where.config, name, preset, chosen, home=where.home, env=where.env, outbox=outbox)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,13 +41,13 @@ def configured(home: Home, text: str = CONFIG) -> Path:
     return home.path / "clips"
 
 
-@pytest.fixture
-def late() -> Iterator[str]:
-    """The address of a server whose clock is an hour behind."""
+@contextmanager
+def server(status: int) -> Iterator[str]:
+    """The address of a server that answers so, and whose clock is an hour behind."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(404)
+            self.send_response(status)
             self.end_headers()
 
         def date_time_string(self, timestamp: float | None = None) -> str:
@@ -57,11 +57,11 @@ def late() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}"
+    made.shutdown()
+    made.server_close()
 
 
 def test_all_is_well_on_an_ordinary_machine(home: Home, nemod: Nemod) -> None:
@@ -105,16 +105,27 @@ def test_nobody_is_asked_where_no_folder_would_use_the_cloud(home: Home, nemod: 
 
 
 def test_a_clock_that_is_wrong_is_told_with_the_way_to_set_it(
-    home: Home, nemod: Nemod, monkeypatch: pytest.MonkeyPatch, late: str
+    home: Home, nemod: Nemod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tokens end and doors open by the clock."""
     configured(home, CONFIG + 'engine = "nemo"\n')
-    monkeypatch.setenv("NEMO_API_URL", late)
-    ran = nemod("doctor", "--json")
+    with server(404) as late:
+        monkeypatch.setenv("NEMO_API_URL", late)
+        ran = nemod("doctor", "--json")
     assert ran.code == ExitCode.FAILED
     told = findings(ran)["clock, cloud"]
     assert "60 minutes ahead" in told["found"]
     assert "timedatectl" in told["todo"]
+
+
+def test_a_cloud_that_cannot_work_now_is_a_fault(home: Home, nemod: Nemod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that says so is no answer."""
+    configured(home, CONFIG + 'engine = "nemo"\n')
+    with server(503) as ill:
+        monkeypatch.setenv("NEMO_API_URL", ill)
+        ran = nemod("doctor", "--json")
+    assert ran.code == ExitCode.FAILED
+    assert "status 503" in findings(ran)["cloud answers"]["found"]
 
 
 def test_limits_of_inotify_are_told_with_the_setting(

@@ -159,4 +159,6 @@ def _why(tried: Finished) -> str:
     """The first of an ffmpeg's complaints, which is the cause of the others."""
     if tried.timed_out:
         return "it did not answer"
-    return last_words(tried.stderr_tail.splitlines()[0] if tried.stderr_tail else f"code {tried.returncode}")[:WORDS_MOST]
+    lines = tried.stderr_tail.splitlines() or [f"code {tried.returncode}"]
+    # ffmpeg's own lines say who speaks; what a library prints beside them is no complaint.
+    return last_words(next((line for line in lines if " @ " in line), lines[0]))[:WORDS_MOST]

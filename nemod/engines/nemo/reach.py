@@ -26,6 +26,8 @@ async def answers(nemo: Nemo, *, timeout_s: float) -> Answered | str:
         async with asyncio.timeout(timeout_s):
             reply = await line.http.send(line.request("GET", "/", skill_of(None), None), stream=True)
             await reply.aclose()
+            if reply.status_code >= 500:
+                return f"The cloud answers that it cannot work now (status {reply.status_code})."
             return Answered(took_s=time.monotonic() - began, date=_epoch(reply.headers.get("date", "")))
     except CloudError as error:
         return error.failure.detail
