@@ -16,6 +16,7 @@ from nemod.daemon.mailbox import Verb
 from nemod.daemon.recovery import recover
 from nemod.daemon.service import LIGHT_SLOTS, POLL_SLOTS, Service, open_ledger
 from nemod.engines.base import Engine, EngineName
+from nemod.herald.herald import Herald
 from nemod.job import JobId, Lane
 from nemod.ledger.desk import Desk
 from nemod.ledger.ledger import Ledger
@@ -97,6 +98,8 @@ class Life:
         self.desk = MinedDesk(open_ledger(self._state))
         self._as_desk = cast("Desk", self.desk)
         self._inlets = Inlets(self._as_desk, service._timers, loop, arrived=service._work.set)
+        service._herald = Herald(self._as_desk, config=self._config, describe=lambda *_: None, env={}, free=lambda: None)
+        service._claims = True  # by `work` below, in place of the service's loop
         await recover(self._as_desk, (f.outbox for f in service.config.folders))
         service._fleet.equip(service.config)
         self._runner = service._runner(self._as_desk)
