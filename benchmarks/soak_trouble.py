@@ -94,7 +94,13 @@ class Trouble:
         outbox = self.world.machine.home / "keeps" / "done"
         if outbox.is_dir():
             outbox.rename(outbox.with_name("away"))
-            os.mkfifo(outbox)
+            while True:
+                try:
+                    os.mkfifo(outbox)
+                    break
+                except FileExistsError:  # the daemon was quicker, and made it anew
+                    with suppress(OSError):
+                        outbox.rmdir()
             time.sleep(MOMENT_S)
             outbox.unlink()
             outbox.with_name("away").rename(outbox)
