@@ -1,5 +1,6 @@
 """Hardware encoders under the same law: what they miss is corrected, what they spoil or refuse is made in software."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from nemod.media.probe import probe
 from tests.support.clips import clip, ffmpeg
 from tests.support.hardware import calls, with_hardware
 
+slow = pytest.mark.skipif(
+    not os.environ.get("NEMOD_SLOW"), reason="encodes for seconds, much as another does; set NEMOD_SLOW=1"
+)
 WATER = clip("stream-of-water.mp4")
-LIMIT = 90_000
-PRESET = Preset(name="small", limit_bytes=LIMIT, speed=Speed.FAST, encoder=Encoder.AUTO_HW)
+LIMIT = 40_000
+PRESET = Preset(name="small", limit_bytes=LIMIT, max_height=144, speed=Speed.FAST, encoder=Encoder.AUTO_HW)
 
 
 async def pressed(root: Path, tool: Path, preset: Preset = PRESET) -> Job:
@@ -38,26 +42,26 @@ def note(job: Job) -> str:
     return job.attempts[-1].note or ""
 
 
-@pytest.mark.parametrize(("habit", "least"), [("works", 0.94), ("misses:1.4", 0.94), ("misses:0.7", 0.94)])
-async def test_hardware_lands_within_the_limit_however_it_misses_its_rate(tmp_path: Path, habit: str, least: float) -> None:
+@pytest.mark.parametrize("habit", ["works", "misses:1.4", pytest.param("misses:0.7", marks=slow)])
+async def test_hardware_lands_within_the_limit_however_it_misses_its_rate(tmp_path: Path, habit: str) -> None:
     """A rate that is missed by far is asked for anew until the file is full and fits; nothing is made in software."""
     tool = with_hardware(tmp_path / "tool", habit)
     job = await pressed(tmp_path, tool)
     assert "h264_nvenc" in note(job)
     assert "software" not in note(job)
     assert job.delivered_bytes is not None
-    assert job.delivered_bytes >= least * LIMIT
+    assert job.delivered_bytes >= 0.94 * LIMIT
     assert calls(tool)[0] == "h264_nvenc trial"
 
 
 @pytest.mark.parametrize(
     ("habit", "why"),
     [
-        ("absent", "does not work here: Cannot open the device"),
+        pytest.param("absent", "does not work here: Cannot open the device", marks=slow),
         ("fails", "h264_nvenc failed"),
         ("ignores", "did not keep to the limit"),
         ("green", "made something else"),
-        ("stops", "made something else"),
+        pytest.param("stops", "made something else", marks=slow),
     ],
 )
 async def test_what_hardware_cannot_do_is_done_in_software_and_said(tmp_path: Path, habit: str, why: str) -> None:
