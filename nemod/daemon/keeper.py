@@ -7,12 +7,11 @@ Rules kept here:
 - time is counted as `ledger.keeping` says; a folder that has left the config, or its trash, removes nothing;
 - a file goes before that is written down: a kill between the two is made good by the next look, which finds it gone;
 - for want of room no more goes at one look than is missing: some disks tell of free room only later.
-
-Source: statvfs(3).
 """
 
 import asyncio
 import os
+import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -126,5 +125,4 @@ def remove(one: Kept, originals: Path) -> End:
 
 def room_bytes(place: Path) -> int:
     """How much room the disk of a place has."""
-    room = os.statvfs(place)
-    return room.f_bavail * room.f_frsize
+    return shutil.disk_usage(place).free

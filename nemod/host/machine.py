@@ -12,12 +12,9 @@ from pathlib import Path
 from nemod.config.model import Config, Folder
 from nemod.host.finding import Finding
 from nemod.intake.mounts import file_system
+from nemod.intake.watch import ENOUGH, LIMITS, limit_of
 from nemod.threads import patiently
 
-#: Linux's limits of inotify, for each user (inotify(7)).
-LIMITS = Path("/proc/sys/fs/inotify")
-#: What they are raised to, at least.
-INSTANCES, WATCHES = 1024, 524_288
 #: Where systemd notes that a clock was set by the network.
 SYNCED = Path("/run/systemd/timesync/synchronized")
 
@@ -26,7 +23,7 @@ def watches(config: Config) -> Iterator[Finding]:
     """Whether the system lets all folders be watched by events; those of network shares are polled anyway."""
     if sys.platform != "linux":
         return
-    most_instances, most_watches = _limit("max_user_instances"), _limit("max_user_watches")
+    most_instances, most_watches = limit_of("max_user_instances"), limit_of("max_user_watches")
     if most_instances is None or most_watches is None:
         yield Finding(what="inotify", found=f"{LIMITS} does not tell how many folders may be watched")
         return
@@ -38,10 +35,10 @@ def watches(config: Config) -> Iterator[Finding]:
             needs_watches += watched
     used = _instances_in_use()
     short = [
-        f"fs.inotify.{name}={max(enough, 2 * needs)}"
-        for name, most, needs, enough in (
-            ("max_user_instances", most_instances, needs_instances + used, INSTANCES),
-            ("max_user_watches", most_watches, needs_watches, WATCHES),
+        f"fs.inotify.{name}={max(ENOUGH[name], 2 * needs)}"
+        for name, most, needs in (
+            ("max_user_instances", most_instances, needs_instances + used),
+            ("max_user_watches", most_watches, needs_watches),
         )
         if needs > most
     ]
@@ -60,13 +57,6 @@ def clock() -> Finding:
         todo = "set it, best by NTP: sudo timedatectl set-ntp true"
         return Finding(what="clock", found=f"{told}, which is before nemod was installed", ok=False, todo=todo)
     return Finding(what="clock", found=f"{told}{', set by the network' if SYNCED.exists() else ''}")
-
-
-def _limit(name: str) -> int | None:
-    try:
-        return int((LIMITS / name).read_text("ascii"))
-    except (OSError, ValueError):
-        return None
 
 
 def _watches_of(folder: Folder) -> int:

@@ -13,12 +13,13 @@ the event loop.
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock, Thread
+from types import MappingProxyType
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -39,6 +40,9 @@ from watchdog.observers.polling import PollingObserverVFS
 
 from nemod.intake.scan import InboxUnavailable, identity, unavailable
 
+#: Where Linux tells its limits, and what they are raised to, at least.
+LIMITS = Path("/proc/sys/fs/inotify")
+ENOUGH: Mapping[str, int] = MappingProxyType({"max_user_instances": 1024, "max_user_watches": 524_288})
 #: Seconds that stopping an observer may take before it is left to die with the process; a hung mount takes for ever.
 _STOP_S = 3.0
 
@@ -217,17 +221,16 @@ def _stop_one(observer: BaseObserver) -> None:
 
 
 def _limit_note(code: int, poll_s: float) -> str:
-    name, key, enough = (
-        ("watches", "max_user_watches", 524288) if code == errno.ENOSPC else ("instances", "max_user_instances", 1024)
-    )
+    name, key = ("watches", "max_user_watches") if code == errno.ENOSPC else ("instances", "max_user_instances")
     return (
         f"The system's limit of inotify {name} is reached, so this folder is polled every {poll_s:g} seconds; "
-        f"to have it watched by events: sudo sysctl fs.inotify.{key}={max(enough, 2 * _limit(key))}"
+        f"to have it watched by events: sudo sysctl fs.inotify.{key}={max(ENOUGH[key], 2 * (limit_of(key) or 0))}"
     )
 
 
-def _limit(key: str) -> int:
+def limit_of(key: str) -> int | None:
+    """One of Linux's limits of inotify, for each user (inotify(7)); None where it is not told."""
     try:
-        return int(Path(f"/proc/sys/fs/inotify/{key}").read_text("ascii"))
+        return int((LIMITS / key).read_text("ascii"))
     except (OSError, ValueError):
-        return 0
+        return None

@@ -18,7 +18,7 @@ import pytest
 
 from nemod.cli.exits import ExitCode
 from nemod.daemon.service import LEDGER
-from nemod.host import machine
+from nemod.intake import watch
 from tests.cli.machine import Home, Ran
 from tests.support.cloud import cloud
 from tests.support.disks import disks
@@ -137,7 +137,7 @@ def test_limits_of_inotify_are_told_with_the_setting(
         (clips / str(number)).mkdir()
     (tmp_path / "max_user_instances").write_text("100000\n")
     (tmp_path / "max_user_watches").write_text("4\n")
-    monkeypatch.setattr(machine, "LIMITS", tmp_path)
+    monkeypatch.setattr(watch, "LIMITS", tmp_path)
     ran = nemod("doctor", "--json")
     assert ran.code == ExitCode.FAILED
     told = findings(ran)["inotify"]

@@ -6,7 +6,6 @@ Rules kept here:
 - whatever is wrong with hardware is no fault of the video: the words say what it was, and the processor does the work.
 """
 
-import asyncio
 from dataclasses import replace
 
 from nemod.engines.base import EngineError, Output
@@ -80,5 +79,4 @@ async def _wrong(steps: Steps) -> str | None:
         how=How.ENCODE,
         unlike=unlike,
     )
-    await asyncio.to_thread(steps.track.unlink, missing_ok=True)
     return None if isinstance(verdict, Accept) else verdict.detail

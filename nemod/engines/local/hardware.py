@@ -126,15 +126,11 @@ async def find(ffmpeg: Path, known: Iterable[str], wanted: Encoder, codec: Codec
     """An encoder that works here now, or in words why there is none."""
     devices = await asyncio.to_thread(lambda: sorted(DEVICES.glob("renderD*")))
     found = candidates(wanted, codec, known=known, devices=devices, platform=sys.platform)
-    whose = "any" if wanted is Encoder.AUTO_HW else name_of(wanted, codec)
+    whose = f"any for {codec.value}" if wanted is Encoder.AUTO_HW else name_of(wanted, codec)
     if not found:
         if wanted is Encoder.VAAPI and name_of(wanted, codec) in frozenset(known):
             return f"there is no graphics device in {DEVICES}"
-        return (
-            f"{ffmpeg.name} was built without {whose} for {codec.value}"
-            if whose == "any"
-            else f"{ffmpeg.name} was built without {whose}"
-        )
+        return f"{ffmpeg.name} was built without {whose}"
     whys = []
     for driver in found:
         try:
